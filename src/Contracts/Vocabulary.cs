@@ -1,0 +1,62 @@
+using System.Collections.Frozen;
+
+namespace FlatRender.Contracts;
+
+/// <summary>Wire name &lt;-&gt; record. A fact's wire name is its <c>type</c> in the store and its routing key on the broker; asks and reminders are named for the agenda only.</summary>
+public sealed class Vocabulary
+{
+    readonly FrozenDictionary<string, Type> _types;
+    readonly FrozenDictionary<Type, string> _names;
+
+    public Vocabulary(params IEnumerable<(string Name, Type Type)> words)
+    {
+        var all = words.ToArray();
+        _types = all.ToFrozenDictionary(w => w.Name, w => w.Type);
+        _names = all.ToFrozenDictionary(w => w.Type, w => w.Name);
+    }
+
+    public IReadOnlyCollection<string> Names => _types.Keys;
+
+    /// <exception cref="UnknownWordException">No record has this name.</exception>
+    public Type TypeOf(string name) => _types.TryGetValue(name, out var type) ? type : throw new UnknownWordException($"No message is called '{name}'. A newer version of FlatRender may have written it.");
+
+    public bool Knows(string name) => _types.ContainsKey(name);
+
+    /// <exception cref="UnknownWordException">The record has no wire name.</exception>
+    public string NameOf(Type type) => _names.TryGetValue(type, out var name) ? name : throw new UnknownWordException($"{type.Name} has no name on the wire: add it to the vocabulary.");
+
+    static (string, Type) Word<T>(string name) => (name, typeof(T));
+
+    /// <summary>Everything that is stored or relayed.</summary>
+    public static readonly Vocabulary All = new(
+        Word<JobQueued>("render.job.queued.v1"),
+        Word<JobRequeued>("render.job.requeued.v1"),
+        Word<JobRendering>("render.job.rendering.v1"),
+        Word<JobValidating>("render.job.validating.v1"),
+        Word<JobFramesAccepted>("render.job.frames_accepted.v1"),
+        Word<JobRepair>("render.job.repair.v1"),
+        Word<JobDone>("render.job.done.v1"),
+        Word<JobFailed>("render.job.failed.v1"),
+        Word<JobCancelled>("render.job.cancelled.v1"),
+        Word<JobHeld>("render.job.held.v1"),
+        Word<JobReleased>("render.job.released.v1"),
+
+        Word<PlanFrames>("ask.plan_frames"),
+        Word<ResumeFrames>("ask.resume_frames"),
+        Word<ValidateFrames>("ask.validate_frames"),
+        Word<RepairFrames>("ask.repair_frames"),
+        Word<AssembleFilm>("ask.assemble_film"),
+        Word<StopWork>("ask.stop_work"),
+        Word<HoldWork>("ask.hold_work"),
+        Word<ReleaseWork>("ask.release_work"),
+        Word<CaptureCredits>("ask.capture_credits"),
+        Word<RefundCredits>("ask.refund_credits"),
+
+        Word<QueueOverdue>("remind.queue_overdue"),
+        Word<RenderingStalled>("remind.rendering_stalled"),
+        Word<ValidationOverdue>("remind.validation_overdue"),
+        Word<RepairStalled>("remind.repair_stalled"));
+}
+
+/// <summary>A stored or received name that this build does not know.</summary>
+public sealed class UnknownWordException(string message) : Exception(message);
