@@ -66,7 +66,7 @@ public sealed record ResumeFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record ValidateFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record RepairFrames(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames) : IAboutOrder;
 public sealed record AssembleFilm(JobId JobId, int Order) : IAboutOrder;
-public sealed record StopWork(JobId JobId, string Reason) : IAboutRender;
+public sealed record StopWork(JobId JobId, int Order, string Reason) : IAboutOrder;
 public sealed record HoldWork(JobId JobId) : IAboutRender;
 public sealed record ReleaseWork(JobId JobId) : IAboutRender;
 public sealed record CaptureCredits(JobId JobId, TenantId TenantId, int Order) : IAboutOrder;
