@@ -6,10 +6,14 @@ using Npgsql;
 namespace FlatRender.Render;
 
 /// <summary>Hands waiting tasks to free nodes, takes back what was lost. Any number may run: the leases decide.</summary>
-sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, Bell bell, LiveBoard live, ILogger<Dispatcher> log) : BackgroundService
+sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, Bell bell, LiveBoard live, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
 {
     // Rung awake for new work; this is the slow look behind it, for backoffs and leases that run out.
     static readonly TimeSpan SlowLook = TimeSpan.FromMilliseconds(500);
+
+    // A node that did not take what it was given is not asked again at once.
+    static readonly TimeSpan Rest = TimeSpan.FromSeconds(1);
+    readonly Dictionary<NodeId, DateTimeOffset> _resting = [];
 
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
@@ -52,6 +56,7 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, Bell bel
         var handed = false;
         foreach (var node in await nodes.FreeAsync(cancel))
         {
+            if (_resting.TryGetValue(node.Id, out var until) && clock.GetUtcNow() < until) continue;
             if (await work.LeaseAsync(node.Id, node.Slots, cancel) is not { } task) return false;
             if (await calls.AssignAsync(node, task, cancel))
             {
@@ -59,6 +64,7 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, Bell bel
                 continue;
             }
 
+            _resting[node.Id] = clock.GetUtcNow() + Rest;
             live.Ended(task.LeaseId);
             await work.TakeBackAsync(node.Id, task.LeaseId, cancel);
         }
