@@ -1,6 +1,6 @@
 // Bakes every text of a template: shaped once, here, so that the nodes need neither fonts nor a shaper.
 import { isObject, objects } from './bundle.mjs'
-import { Fonts } from './fonts.mjs'
+import { Fonts, sameName } from './fonts.mjs'
 import { GlyphBook } from './glyphs.mjs'
 import { breakLines } from './lines.mjs'
 import { mirrorSelectors } from './selectors.mjs'
@@ -64,6 +64,7 @@ function choose({ entry, own, others, house }, text, where, problems) {
   const usable = [...own.filter(face => face.outline && !face.composition || units.every(unit => face.covers(unit))), ...others]
   const first = units.length === 0 ? usable[0] ?? house()[0] : null
   const picked = new Map()
+  const told = new Set()
   const pick = unit => {
     if (first) return first
     if (!picked.has(unit)) picked.set(unit, find(unit))
@@ -75,7 +76,9 @@ function choose({ entry, own, others, house }, text, where, problems) {
     const spare = house().find(f => f.covers(unit))
     if (unit.trim() === '' && spare) return usable[0]?.covers(' ') ? usable[0] : spare
     if (spare) {
-      problems.warn('FONT_SUBSTITUTED', `The font '${entry.fName}' is not in the template or lacks letters; ${where.name} is set in '${spare.name}'.`, where.field)
+      const why = own.some(f => !f.composition) ? `lacks the letter '${unit}'` : 'is not in the template'
+      if (!sameName(entry, spare) && !told.has(spare)) problems.warn('FONT_SUBSTITUTED', `The font '${entry.fName}' ${why}; ${where.name} is set in '${spare.name}'.`, where.field)
+      told.add(spare)
       return spare
     }
     const code = unit.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')
