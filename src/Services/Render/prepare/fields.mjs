@@ -1,6 +1,6 @@
 // A template's fields: what a person may fill in. From NAME.fields.json, else every text layer's name is a text field.
 import { isObject, list, objects } from './bundle.mjs'
-import { parseColour, recolour } from './colours.mjs'
+import { findPaints, parseColour } from './colours.mjs'
 import { everyLayer, nameOf } from './structure.mjs'
 
 const TYPES = ['text', 'color', 'image']
@@ -10,6 +10,7 @@ const MAX_TEXT = 10_000
 export function applyFields(bundle, inputs, problems) {
   const fields = declared(bundle, problems) ?? implicit(bundle.lottie)
   const texts = new Map()
+  const paints = []
   if (!isObject(inputs)) {
     problems.error('BAD_REQUEST', 'The inputs are not an object of field and value.')
     return texts
@@ -27,14 +28,15 @@ export function applyFields(bundle, inputs, problems) {
     } else if (typeof value !== 'string') {
       problems.error('WRONG_TYPE', `The field '${field.key}' must be a string (${field.type}), not ${JSON.stringify(value).slice(0, 40)}.`, field.key)
     } else {
-      fill[field.type](bundle, field, value, texts, problems)
+      fill[field.type](bundle, field, value, { texts, paints }, problems)
     }
   }
+  for (const paint of paints) paint()
   return texts
 }
 
 const fill = {
-  text({ lottie }, field, value, texts, problems) {
+  text({ lottie }, field, value, { texts }, problems) {
     const length = [...new Intl.Segmenter('en').segment(value.slice(0, MAX_TEXT + 1))].length
     const most = Math.min(field.max_length ?? MAX_TEXT, MAX_TEXT)
     if (length > most)
@@ -45,13 +47,16 @@ const fill = {
       if (layer.ty === 5 && nameOf(layer) === field.layer) texts.set(layer, { field: field.key, text: value })
   },
 
-  color({ lottie }, field, value, _, problems) {
+  color({ lottie }, field, value, { paints }, problems) {
     const colour = parseColour(value)
     if (!colour)
       return problems.error('COLOUR_INVALID', `The field '${field.key}' is '${value.slice(0, 40)}', not a colour such as #1f6feb or #1f6febcc.`, field.key)
-    for (const target of field.targets)
-      if (recolour(lottie, target, colour) === 0)
+    for (const target of field.targets) {
+      const found = findPaints(lottie, target)
+      paints.push(...found.map(paint => () => paint(colour)))
+      if (found.length === 0)
         problems.warn('TARGET_MISSING', `The colour field '${field.key}' has nothing to paint at '${target}'.`, field.key)
+    }
   },
 
   image({ lottie }, field, value, _, problems) {
