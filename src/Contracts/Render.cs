@@ -44,7 +44,8 @@ public sealed record FilmFile(string Digest, long SizeBytes, string ThumbnailDig
 
 // What people ask of the pipeline.
 
-public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority) : IAboutRender;
+/// <param name="Warnings">What preflight found that is no reason to refuse.</param>
+public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings) : IAboutRender;
 /// <param name="Progress">Per cent done, as the caller saw it.</param>
 public sealed record CancelRender(JobId JobId, string By, string Reason, int Progress) : IAboutRender;
 public sealed record RetryRender(JobId JobId, string By, string Reason) : IAboutRender;
@@ -66,7 +67,7 @@ public sealed record ResumeFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record ValidateFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record RepairFrames(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames) : IAboutOrder;
 public sealed record AssembleFilm(JobId JobId, int Order) : IAboutOrder;
-public sealed record StopWork(JobId JobId, string Reason) : IAboutRender;
+public sealed record StopWork(JobId JobId, int Order, string Reason) : IAboutOrder;
 public sealed record HoldWork(JobId JobId) : IAboutRender;
 public sealed record ReleaseWork(JobId JobId) : IAboutRender;
 public sealed record CaptureCredits(JobId JobId, TenantId TenantId, int Order) : IAboutOrder;
@@ -91,7 +92,7 @@ public sealed record RepairStalled(JobId JobId, int Order, DateTimeOffset Due) :
 
 // What happened. The name of a fact is the step it leads to (held and released lead nowhere).
 
-public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, int Order, string Reason) : IAboutOrder;
+public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, int Order, string Reason) : IAboutOrder;
 public sealed record JobRequeued(JobId JobId, int Order, int Stalls, string By, string Reason) : IAboutOrder;
 public sealed record JobRendering(JobId JobId, int Order, int Stalls, NodeId? NodeId, DateTimeOffset StartedAt, string Reason) : IAboutOrder;
 public sealed record JobValidating(JobId JobId, int Order, int Stalls, double ComputeSeconds, string Reason) : IAboutOrder;

@@ -33,7 +33,7 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
 
         Initially(
             When(SubmitRender)
-                .Record(x => new JobQueued(x.Message.JobId, x.Message.TenantId, x.Message.OwnerId, x.Message.Title, x.Message.TemplateDigest, x.Message.Film, x.Message.Priority, Order: 1, "submitted"))
+                .Record(x => new JobQueued(x.Message.JobId, x.Message.TenantId, x.Message.OwnerId, x.Message.Title, x.Message.TemplateDigest, x.Message.Film, x.Message.Priority, x.Message.Warnings, Order: 1, "submitted"))
                 .AskPlan(limits)
                 .TransitionTo(Queued));
 
@@ -107,7 +107,7 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
             Fail(When(RendererFailed, IsCurrent), x => x.Message.Code, x => x.Message.Reason),
             When(CancelRender)
                 .Record(x => new JobCancelled(x.Message.JobId, x.Now(), x.Message.Progress, x.Message.By, x.Message.Reason))
-                .Ask(x => new StopWork(x.Message.JobId, x.Message.Reason))
+                .Ask(x => new StopWork(x.Message.JobId, x.Job().Order, x.Message.Reason))
                 .Ask(x => new RefundCredits(x.Message.JobId, x.Job().TenantId, x.Job().Order, x.Message.Reason))
                 .TransitionTo(Cancelled),
             When(HoldRender, IsFree)
@@ -187,7 +187,7 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
 
     EventActivityBinder<RenderSaga, T> Fail<T>(EventActivityBinder<RenderSaga, T> step, Func<BehaviorContext<RenderSaga, T>, string> code, Func<BehaviorContext<RenderSaga, T>, string> reason) where T : class, IAboutOrder => step
         .Record(x => new JobFailed(x.Message.JobId, x.Job().State, code(x), RefundIssued: true, reason(x)))
-        .Ask(x => new StopWork(x.Message.JobId, x.Job().Reason))
+        .Ask(x => new StopWork(x.Message.JobId, x.Job().Order, x.Job().Reason))
         .Ask(x => new RefundCredits(x.Message.JobId, x.Job().TenantId, x.Job().Order, x.Job().Reason))
         .TransitionTo(Failed);
 

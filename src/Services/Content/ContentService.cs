@@ -2,6 +2,7 @@ using FlatRender.Contracts;
 using FlatRender.Foundation;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -32,38 +33,22 @@ public sealed class ContentService : Service
 /// <summary>The tenants' templates, as rows.</summary>
 public sealed class TemplateShelf(NpgsqlDataSource database)
 {
-    public async Task AddAsync(TenantId tenant, TemplateView template, CancellationToken cancel)
-    {
-        await using var command = database.CreateCommand("INSERT INTO content.templates (template_id, tenant_id, name, bundle_digest, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING");
-        command.Parameters.AddRange(Values(template.TemplateId.Value, tenant.Value, template.Name, template.Digest, template.CreatedAt));
-        await command.ExecuteNonQueryAsync(cancel);
-    }
+    public Task AddAsync(TenantId tenant, TemplateView template, CancellationToken cancel) => database.RunAsync(
+        "INSERT INTO content.templates (template_id, tenant_id, name, bundle_digest, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        cancel, template.TemplateId.Value, tenant.Value, template.Name, template.Digest, template.CreatedAt);
 
-    public async Task<TemplateView?> FindAsync(TenantId tenant, TemplateId id, CancellationToken cancel)
-    {
-        await using var command = database.CreateCommand("SELECT template_id, name, bundle_digest, created_at FROM content.templates WHERE tenant_id = $1 AND template_id = $2");
-        command.Parameters.AddRange(Values(tenant.Value, id.Value));
-        await using var rows = await command.ExecuteReaderAsync(cancel);
-        return await rows.ReadAsync(cancel) ? View(rows) : null;
-    }
+    public async Task<TemplateView?> FindAsync(TenantId tenant, TemplateId id, CancellationToken cancel) => (await database.QueryAsync(
+        "SELECT template_id, name, bundle_digest, created_at FROM content.templates WHERE tenant_id = $1 AND template_id = $2",
+        View, cancel, tenant.Value, id.Value)).SingleOrDefault();
 
     public async Task<Page<TemplateView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel)
     {
-        await using var command = database.CreateCommand("SELECT template_id, name, bundle_digest, created_at, count(*) OVER () FROM content.templates WHERE tenant_id = $1 ORDER BY created_at DESC, template_id LIMIT $2 OFFSET $3");
-        command.Parameters.AddRange(Values(tenant.Value, size, (long)(page - 1) * size));
-        var found = new List<TemplateView>();
-        var total = 0L;
-        await using var rows = await command.ExecuteReaderAsync(cancel);
-        while (await rows.ReadAsync(cancel))
-        {
-            found.Add(View(rows));
-            total = rows.GetInt64(4);
-        }
-
-        return new(found, page, size, total);
+        var total = await database.QueryAsync("SELECT count(*) FROM content.templates WHERE tenant_id = $1", row => row.GetInt64(0), cancel, tenant.Value);
+        var found = await database.QueryAsync(
+            "SELECT template_id, name, bundle_digest, created_at FROM content.templates WHERE tenant_id = $1 ORDER BY created_at DESC, template_id LIMIT $2 OFFSET $3",
+            View, cancel, tenant.Value, size, (long)(page - 1) * size);
+        return new(found, page, size, total.Single());
     }
 
     static TemplateView View(NpgsqlDataReader row) => new(new TemplateId(row.GetGuid(0)), row.GetString(1), row.GetString(2), row.GetFieldValue<DateTimeOffset>(3));
-
-    static NpgsqlParameter[] Values(params object[] values) => [.. values.Select(v => new NpgsqlParameter { Value = v })];
 }

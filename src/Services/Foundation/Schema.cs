@@ -10,31 +10,24 @@ public static class Schema
     public static async Task UpdateAsync(NpgsqlDataSource database, string schema, Assembly assembly, CancellationToken cancel)
     {
         await using var connection = await database.OpenConnectionAsync(cancel);
-        await RunAsync(connection, "SELECT pg_advisory_lock(hashtext($1))", cancel, "schema " + schema);
+        await connection.RunAsync("SELECT pg_advisory_lock(hashtext($1))", cancel, "schema " + schema);
         try
         {
-            await RunAsync(connection, $"CREATE SCHEMA IF NOT EXISTS {schema}", cancel);
-            await RunAsync(connection, $"CREATE TABLE IF NOT EXISTS {schema}.schema_updates (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())", cancel);
+            await connection.RunAsync($"CREATE SCHEMA IF NOT EXISTS {schema}", cancel);
+            await connection.RunAsync($"CREATE TABLE IF NOT EXISTS {schema}.schema_updates (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())", cancel);
             foreach (var resource in assembly.GetManifestResourceNames().Where(n => n.EndsWith(".sql", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
             {
                 await using var transaction = await connection.BeginTransactionAsync(cancel);
                 await using var noted = new NpgsqlCommand($"INSERT INTO {schema}.schema_updates (name) VALUES ($1) ON CONFLICT DO NOTHING", connection, transaction) { Parameters = { new() { Value = resource } } };
                 if (await noted.ExecuteNonQueryAsync(cancel) == 0) continue;
                 using var text = new StreamReader(assembly.GetManifestResourceStream(resource)!);
-                await RunAsync(connection, await text.ReadToEndAsync(cancel), cancel);
+                await connection.RunAsync(await text.ReadToEndAsync(cancel), cancel);
                 await transaction.CommitAsync(cancel);
             }
         }
         finally
         {
-            await RunAsync(connection, "SELECT pg_advisory_unlock(hashtext($1))", CancellationToken.None, "schema " + schema);
+            await connection.RunAsync("SELECT pg_advisory_unlock(hashtext($1))", CancellationToken.None, "schema " + schema);
         }
-    }
-
-    static async Task RunAsync(NpgsqlConnection connection, string sql, CancellationToken cancel, params object[] values)
-    {
-        await using var command = new NpgsqlCommand(sql, connection);
-        foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value });
-        await command.ExecuteNonQueryAsync(cancel);
     }
 }
