@@ -12,7 +12,7 @@ public sealed partial class AgendaRelay(EventStoreOptions options, Agenda agenda
 
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
-        var woken = options.Broker != Broker.Memory;
+        var woken = !options.InMemory;
         while (!stopping.IsCancellationRequested)
         {
             try

@@ -8,25 +8,19 @@ using Npgsql;
 
 namespace FlatRender.EventStore;
 
-/// <summary>What carries facts, asks and reminders away.</summary>
-public enum Broker
-{
-    /// <summary>MassTransit's in-memory bus: one process. What it held in a crash is asked for again at start.</summary>
-    Memory,
-    /// <summary>RabbitMQ: facts go raw to the topic exchange <c>flatrender.events</c>, asks and reminders through MassTransit.</summary>
-    Rabbit
-}
-
 /// <summary>How a process uses the store. Everything is explicit.</summary>
 public sealed class EventStoreOptions
 {
+    /// <summary>Null: the one registered as a service.</summary>
     public NpgsqlDataSource DataSource { get; set; } = null!;
     public string Schema { get; set; } = "eventstore";
     public Vocabulary Vocabulary { get; set; } = Vocabulary.All;
-    public Broker Broker { get; set; } = Broker.Memory;
 
-    /// <summary>amqp://user:password@host:port/vhost; needed with <see cref="Broker.Rabbit"/>.</summary>
-    public Uri? RabbitMq { get; set; }
+    /// <summary>
+    /// What carries messages away. "memory": MassTransit's in-memory bus, one process; what it held in a crash is asked for again at start.
+    /// rabbitmq://user:password@host:port/vhost: facts go raw to the topic exchange flatrender.events, asks and reminders through MassTransit.
+    /// </summary>
+    public string Broker { get; set; } = Memory;
 
     /// <summary>Whether this process relays facts and sends the agenda. Any number may: facts have one leader, agenda rows are shared out.</summary>
     public bool Relay { get; set; } = true;
@@ -46,11 +40,18 @@ public sealed class EventStoreOptions
     /// <summary>How long a leader may be silent before another takes its place.</summary>
     public TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(10);
 
+    internal const string Memory = "memory";
+
+    internal bool InMemory => Broker == Memory;
+
+    /// <summary>The broker's address as its own client wants it.</summary>
+    internal Uri Amqp => new("amqp" + Broker[Broker.IndexOf(':')..]);
+
     internal void Check()
     {
-        if (DataSource is null) throw new InvalidOperationException("The event store needs a DataSource.");
-        if (Broker == Broker.Rabbit && RabbitMq is null) throw new InvalidOperationException("The event store relays to RabbitMQ but has no address for it: set RabbitMq.");
         Migration.CheckName(Schema);
+        if (InMemory || Broker.StartsWith("rabbitmq://", StringComparison.Ordinal) || Broker.StartsWith("amqp://", StringComparison.Ordinal)) return;
+        throw new InvalidOperationException($"'{Broker}' is no broker: write memory, or rabbitmq://user:password@host:port/vhost.");
     }
 }
 
@@ -62,7 +63,11 @@ public static class EventStoreRegistration
         var options = new EventStoreOptions();
         configure(options);
         options.Check();
-        services.AddSingleton(options);
+        services.AddSingleton(provider =>
+        {
+            options.DataSource ??= provider.GetRequiredService<NpgsqlDataSource>();
+            return options;
+        });
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<Tally>();
         services.AddSingleton<Wake>();
@@ -70,8 +75,8 @@ public static class EventStoreRegistration
         services.AddSingleton<GroupCommit>();
         services.AddSingleton<Streams>();
         services.AddSingleton<Agenda>();
-        if (options.Broker == Broker.Rabbit) services.AddSingleton<IFactTarget, RabbitTarget>();
-        else services.AddSingleton<IFactTarget, BusTarget>();
+        if (options.InMemory) services.AddSingleton<IFactTarget, BusTarget>();
+        else services.AddSingleton<IFactTarget, RabbitTarget>();
         if (!options.Relay) return services;
         services.AddHostedService<Relay>();
         services.AddHostedService<AgendaRelay>();

@@ -49,7 +49,7 @@ public sealed class RabbitTarget(EventStoreOptions options) : IFactTarget, IAsyn
         if (_channel is { IsOpen: true }) return _channel;
         await DisposeAsync();
         // No recovery of its own: after a cut the relay begins again at its stored position, on a new connection.
-        var factory = new ConnectionFactory { Uri = options.RabbitMq!, AutomaticRecoveryEnabled = false, ClientProvidedName = "flatrender relay" };
+        var factory = new ConnectionFactory { Uri = options.Amqp, AutomaticRecoveryEnabled = false, ClientProvidedName = "flatrender relay" };
         _connection = await factory.CreateConnectionAsync(cancel);
         _channel = await _connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true, outstandingPublisherConfirmationsRateLimiter: null), cancel);
         await _channel.ExchangeDeclareAsync(Exchange, ExchangeType.Topic, durable: true, cancellationToken: cancel);

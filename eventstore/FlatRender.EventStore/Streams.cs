@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json;
 using FlatRender.Contracts;
 using Npgsql;
@@ -11,41 +10,43 @@ public sealed record StreamLine(Guid Id, string Type, long Version, DateTimeOffs
 /// <summary>Reading streams and memories, and appending facts outside a saga.</summary>
 public sealed class Streams(EventStoreOptions options, GroupCommit commit, TimeProvider clock)
 {
-    /// <summary>The facts of one stream, by version. Both bounds are included.</summary>
-    public IAsyncEnumerable<RecordedEvent> ReadAsync(Guid streamId, long from = 1, long to = long.MaxValue, CancellationToken cancel = default) =>
-        QueryAsync($"SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version BETWEEN $2 AND $3 ORDER BY e.version", r => RecordedEvent.From(r), cancel, streamId, from, to);
+    /// <summary>The facts of one stream, by version.</summary>
+    public Task<List<RecordedEvent>> ReadAsync(Guid streamId, CancellationToken cancel) => ReadAsync(streamId, 1, long.MaxValue, cancel);
+
+    /// <summary>The facts of one stream between two versions, both included.</summary>
+    public Task<List<RecordedEvent>> ReadAsync(Guid streamId, long from, long to, CancellationToken cancel) => ListAsync(
+        $"SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version BETWEEN $2 AND $3 ORDER BY e.version", r => RecordedEvent.From(r), cancel, streamId, from, to);
 
     /// <summary>The memory as its facts make it, at a version or now; null if the stream has no fact so early.</summary>
     /// <exception cref="UnknownWordException">A fact is of a type this build does not know: guessing a memory is worse than having none.</exception>
-    public async Task<TMemory?> FoldAsync<TMemory>(Guid streamId, long? atVersion = null, CancellationToken cancel = default) where TMemory : class, IMemory<TMemory>
+    public async Task<TMemory?> FoldAsync<TMemory>(Guid streamId, long? atVersion, CancellationToken cancel) where TMemory : class, IMemory<TMemory>
     {
-        TMemory? memory = null;
-        await foreach (var e in ReadAsync(streamId, to: atVersion ?? long.MaxValue, cancel: cancel)) memory = (memory ?? TMemory.Unborn(streamId)).Apply(e.Fact(options.Vocabulary));
-        return memory;
+        var facts = await ReadAsync(streamId, 1, atVersion ?? long.MaxValue, cancel);
+        return facts.Count == 0 ? null : facts.Aggregate(TMemory.Unborn(streamId), (memory, e) => memory.Apply(e.Fact(options.Vocabulary)));
     }
 
     /// <summary>The memory as it is stored, or null.</summary>
-    public Task<TMemory?> LoadAsync<TMemory>(Guid id, CancellationToken cancel = default) where TMemory : class, IMemory<TMemory> =>
+    public Task<TMemory?> LoadAsync<TMemory>(Guid id, CancellationToken cancel) where TMemory : class, IMemory<TMemory> =>
         FirstAsync($"SELECT d.data::text FROM {options.Schema}.{Names<TMemory>.Document} d WHERE d.id = $1", Memory<TMemory>, cancel, id);
 
     /// <summary>The stored memories that are in one of these states; with none named, all. Oldest stream first.</summary>
-    public IAsyncEnumerable<TMemory> ListAsync<TMemory>(string[] states, CancellationToken cancel = default) where TMemory : class, IMemory<TMemory> =>
-        QueryAsync($"SELECT d.data::text FROM {options.Schema}.{Names<TMemory>.Document} d JOIN {options.Schema}.mt_streams s ON s.id = d.id WHERE cardinality($1) = 0 OR d.data->>'state' = ANY ($1) ORDER BY s.created, s.id", Memory<TMemory>, cancel, states);
+    public Task<List<TMemory>> MemoriesAsync<TMemory>(IReadOnlyList<string> states, CancellationToken cancel) where TMemory : class, IMemory<TMemory> =>
+        ListAsync($"SELECT d.data::text FROM {options.Schema}.{Names<TMemory>.Document} d JOIN {options.Schema}.mt_streams s ON s.id = d.id WHERE cardinality($1) = 0 OR d.data->>'state' = ANY ($1) ORDER BY s.created, s.id", Memory<TMemory>, cancel, states.ToArray());
 
     /// <summary>Every stream of a type, oldest first.</summary>
-    public IAsyncEnumerable<StreamLine> StreamsAsync(string type, CancellationToken cancel = default) =>
-        QueryAsync($"SELECT s.id, s.type, s.version, s.created, s.timestamp FROM {options.Schema}.mt_streams s WHERE s.type = $1 ORDER BY s.created, s.id",
+    public Task<List<StreamLine>> StreamsAsync(string type, CancellationToken cancel) =>
+        ListAsync($"SELECT s.id, s.type, s.version, s.created, s.timestamp FROM {options.Schema}.mt_streams s WHERE s.type = $1 ORDER BY s.created, s.id",
             r => new StreamLine(r.GetGuid(0), r.GetString(1), r.GetInt64(2), r.GetFieldValue<DateTimeOffset>(3), r.GetFieldValue<DateTimeOffset>(4)), cancel, type);
 
     /// <summary>Version of the stream's last fact; 0 if it is not born.</summary>
-    public Task<long> VersionAsync(Guid streamId, CancellationToken cancel = default) =>
+    public Task<long> VersionAsync(Guid streamId, CancellationToken cancel) =>
         FirstAsync($"SELECT s.version FROM {options.Schema}.mt_streams s WHERE s.id = $1", r => r.GetInt64(0), cancel, streamId);
 
     /// <summary>Appends facts that no saga remembers: a ledger's, a node's. Returns the new version.</summary>
     /// <param name="type">The stream's kind, snake_case.</param>
     /// <param name="expected">The version the caller decided on; 0 for a stream not yet born.</param>
     /// <exception cref="ConcurrencyException">The stream is at another version.</exception>
-    public async Task<long> AppendAsync(Guid streamId, string type, long expected, IReadOnlyList<object> facts, string actor, CancellationToken cancel = default)
+    public async Task<long> AppendAsync(Guid streamId, string type, long expected, IReadOnlyList<object> facts, string actor, CancellationToken cancel)
     {
         var unit = new UnitOfWork(streamId, type, options.Vocabulary, FactHeaders.Of(actor, null), clock.GetUtcNow());
         var hash = expected == 0 ? null : await FirstAsync($"SELECT e.headers->>'hash' FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version = $2", Text, cancel, streamId, expected);
@@ -68,17 +69,16 @@ public sealed class Streams(EventStoreOptions options, GroupCommit commit, TimeP
     static string? Text(NpgsqlDataReader row) => Text(row, 0);
     static string? Text(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
 
-    async Task<T?> FirstAsync<T>(string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancel, params object[] values)
-    {
-        await foreach (var row in QueryAsync(sql, read, cancel, values)) return row;
-        return default;
-    }
+    async Task<T?> FirstAsync<T>(string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancel, params object[] values) =>
+        (await ListAsync(sql, read, cancel, values)).FirstOrDefault();
 
-    async IAsyncEnumerable<T> QueryAsync<T>(string sql, Func<NpgsqlDataReader, T> read, [EnumeratorCancellation] CancellationToken cancel, params object[] values)
+    async Task<List<T>> ListAsync<T>(string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancel, params object[] values)
     {
         await using var command = options.DataSource.CreateCommand(sql);
         foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value });
         await using var rows = await command.ExecuteReaderAsync(cancel);
-        while (await rows.ReadAsync(cancel)) yield return read(rows);
+        var found = new List<T>();
+        while (await rows.ReadAsync(cancel)) found.Add(read(rows));
+        return found;
     }
 }
