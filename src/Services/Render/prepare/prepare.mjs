@@ -15,7 +15,7 @@ import { upgrade } from './upgrade.mjs'
 const LIMITS = { max_seconds: 3600, max_pixels: 33177600, max_template_bytes: 67108864, max_frames: 216000 }
 
 /** Request in, answer out; writes the prepared template to request.out when there is no error. */
-export async function prepare(request) {
+export function prepare(request) {
   const problems = new Problems()
   const limits = { ...LIMITS, ...request.limits }
   const bundle = readBundle(request.bundle, limits, problems)
@@ -28,7 +28,7 @@ export async function prepare(request) {
   checkFeatures(lottie, problems)
   const texts = applyFields(bundle, request.inputs ?? {}, problems)
   embedImages(bundle, problems)
-  await bakeTexts(bundle, texts, problems)
+  bakeTexts(bundle, texts, problems)
   if (problems.errors.length > 0 || plan === null) return { ...refusal(problems), ...plan }
 
   const json = JSON.stringify(lottie)
