@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { bakeTexts } from './baking.mjs'
-import { readBundle } from './bundle.mjs'
+import { isObject, readBundle } from './bundle.mjs'
 import { checkFeatures } from './features.mjs'
 import { applyFields } from './fields.mjs'
 import { planFilm } from './film.mjs'
@@ -17,6 +17,10 @@ const LIMITS = { max_seconds: 3600, max_pixels: 33177600, max_template_bytes: 67
 /** Request in, answer out; writes the prepared template to request.out when there is no error. */
 export function prepare(request) {
   const problems = new Problems()
+  if (!isObject(request) || typeof request.bundle !== 'string' || typeof request.out !== 'string') {
+    problems.error('BAD_REQUEST', 'The request names no bundle to read and no file to write.')
+    return refusal(problems)
+  }
   const limits = { ...LIMITS, ...request.limits }
   const bundle = readBundle(request.bundle, limits, problems)
   const sound = bundle !== null && checkStructure(bundle.lottie, problems)
