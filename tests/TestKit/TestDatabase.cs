@@ -16,7 +16,7 @@ public sealed class TestDatabase : IAsyncDisposable
 
     public static async Task<TestDatabase> CreateAsync()
     {
-        var database = new TestDatabase(NpgsqlDataSource.Create(ConnectionString + ";Maximum Pool Size=20"), "t_" + Guid.NewGuid().ToString("N")[..12]);
+        var database = new TestDatabase(NpgsqlDataSource.Create(ConnectionString + ";Maximum Pool Size=20"), "t_" + FlatRender.Contracts.Ids.New().ToString("N")[..12]);
         await Migration.ApplyAsync(database.Source, database.Schema, CancellationToken.None);
         return database;
     }
