@@ -12,6 +12,7 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
     public const string ProjectionName = "job_view";
 
     public string Name => ProjectionName;
+    public string Schema => "gateway";
     public bool SkipsUnknown => true;
 
     public Task CreateAsync(NpgsqlConnection db, string schema, CancellationToken cancel) => db.RunAsync($"""
