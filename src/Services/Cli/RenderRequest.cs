@@ -27,7 +27,7 @@ public sealed partial record RenderRequest(TemplateFile Template, IReadOnlyDicti
             throw new Refusal(Exit.BadInput, problems);
 
         var path = Path.GetFullPath(line.Words[0], folder);
-        var template = new TemplateFile(path, problems);
+        var template = new TemplateFile(path, line.Words[0], problems);
         var inputs = FieldValues.Read(line.Value("data"), line.Values("set"), template, folder, problems);
         var output = Path.GetFullPath(line.Value("output") ?? template.Name + ".mp4", folder);
         if (FilmFileName.Problem(output, path) is { } wrong)

@@ -17,17 +17,18 @@ public sealed class TemplateFile : IDisposable
     public IReadOnlyDictionary<string, string> Fonts => _fonts;
 
     /// <summary>Reads all there is; what is wrong is added to <paramref name="problems"/>.</summary>
-    public TemplateFile(string path, List<Problem> problems)
+    /// <param name="shown">The path as the caller wrote it.</param>
+    public TemplateFile(string path, string shown, List<Problem> problems)
     {
         var stem = Path.GetFileNameWithoutExtension(path);
         var folder = Path.GetDirectoryName(path)!;
         Name = stem is "template" && Path.GetFileName(folder) is { Length: > 0 } named ? named : stem;
-        _lottie = Read(path, path, "the template", problems);
+        _lottie = Read(path, shown, "the template", problems);
         var fieldsPath = Path.Combine(folder, stem + ".fields.json");
         if (File.Exists(fieldsPath))
             _fields = Read(fieldsPath, Path.GetFileName(fieldsPath), "the fields file", problems);
         if (_lottie is not null && !LooksLikeLottie(_lottie.RootElement))
-            problems.Add(new(path, "TEMPLATE_INVALID", "is JSON, but no Lottie composition: it has no \"layers\""));
+            problems.Add(new(shown, "TEMPLATE_INVALID", "is JSON, but no Lottie composition: it has no \"layers\""));
         else if (_lottie is not null)
             ReadImages(folder, problems);
         if (_fields is not null)
