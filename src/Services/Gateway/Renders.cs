@@ -48,10 +48,10 @@ static class Renders
             (_, by) => new RetryRender(id, by, given?.Reason ?? "retried by its owner"),
             view => view.Step != Step.Failed, cancel);
 
-    public static Task<IResult> FilmAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, EventStreams streams, CancellationToken cancel) =>
+    public static Task<IResult> FilmAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, CancellationToken cancel) =>
         FileAsync(id, http, views, blobs, streams, film => film.Digest, "video/mp4", "film.mp4", cancel);
 
-    public static Task<IResult> ThumbnailAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, EventStreams streams, CancellationToken cancel) =>
+    public static Task<IResult> ThumbnailAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, CancellationToken cancel) =>
         FileAsync(id, http, views, blobs, streams, film => film.ThumbnailDigest, "image/jpeg", null, cancel);
 
     static async Task<IResult> TellAsync(JobId id, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections,
@@ -68,7 +68,7 @@ static class Renders
         return refuse(view) ?? Results.Json(live.Complete(view), Wire.Json, statusCode: StatusCodes.Status202Accepted);
     }
 
-    static async Task<IResult> FileAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, EventStreams streams, Func<FilmFile, string> which, string type, string? name, CancellationToken cancel)
+    static async Task<IResult> FileAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, Func<FilmFile, string> which, string type, string? name, CancellationToken cancel)
     {
         if (await views.FindAsync(Caller.Of(http).TenantId, id, cancel) is not { } view) return Missing(id);
         if (view.Step != Step.Done) return Refuse.Conflict("NOT_DONE", $"The render is {view.Step}: there is no film yet.");

@@ -8,7 +8,7 @@ namespace FlatRender.Gateway;
 /// <summary>A render's history, fact by fact, for its owner.</summary>
 static class Timeline
 {
-    public static async Task<IResult> ListAsync(JobId id, HttpContext http, JobViews views, EventStreams streams, CancellationToken cancel)
+    public static async Task<IResult> ListAsync(JobId id, HttpContext http, JobViews views, Streams streams, CancellationToken cancel)
     {
         if (await views.FindAsync(Caller.Of(http).TenantId, id, cancel) is null) return Refuse.NotFound($"Render {id}");
         var facts = await streams.ReadAsync(id.Value, cancel);

@@ -1,0 +1,113 @@
+// The skottie engine: JSON lines in on stdin, framed messages out on stdout.
+// A message is a 4-byte little-endian length, that many bytes of JSON header, then header.bytes raw bytes.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { createCanvas, LottieAnimation } from '@napi-rs/canvas'
+
+const require = createRequire(import.meta.url)
+const MAX_PIXELS = 8192 * 8192
+let scene = null
+
+class Refusal extends Error {
+  constructor(code, message) { super(message); this.code = code }
+}
+
+const ops = { hello, load, render }
+
+async function answer(line) {
+  let request
+  try {
+    request = JSON.parse(line)
+  } catch (e) {
+    return send({ id: null, error: { code: 'BAD_REQUEST', message: `The line is not JSON: ${e.message}` } })
+  }
+  const known = request !== null && typeof request === 'object' && Object.hasOwn(ops, String(request.op))
+  if (!known)
+    return send({ id: null, error: { code: 'UNKNOWN_OP', message: `There is no operation '${String(request?.op).slice(0, 40)}'.` } })
+  const id = request.id ?? null
+  try {
+    await ops[request.op](id, request)
+  } catch (e) {
+    await send({ id, error: { code: e.code ?? 'ENGINE_FAILED', message: e.message } })
+  }
+}
+
+function hello(id) {
+  const { version } = require('@napi-rs/canvas/package.json')
+  const digest = createHash('sha256').update(readFileSync(fileURLToPath(import.meta.url))).update(readFileSync(nativeBinary()))
+  return send({ id, engine: 'skottie', version, digest: digest.digest('hex') })
+}
+
+// The package loads one native binary; its path is the only .node file in the module cache.
+function nativeBinary() {
+  const found = Object.keys(require.cache).find(path => path.endsWith('.node'))
+  if (!found) throw new Refusal('ENGINE_FAILED', 'The native canvas binary was not found.')
+  return found
+}
+
+function load(id, { template, width, height, background = '#ffffff', fit }) {
+  scene = null
+  const whole = n => Number.isInteger(n) && n > 0
+  if (!whole(width) || !whole(height) || width * height > MAX_PIXELS)
+    throw new Refusal('BAD_REQUEST', `The size ${width}x${height} cannot be rendered.`)
+  if (!/^#[0-9a-f]{6}$/i.test(background))
+    throw new Refusal('BAD_REQUEST', `The background '${background}' is not #rrggbb.`)
+  let animation
+  try {
+    animation = LottieAnimation.loadFromData(readFileSync(template, 'utf8'))
+  } catch (e) {
+    throw new Refusal('TEMPLATE_INVALID', `The template cannot be loaded: ${e.message}`)
+  }
+  if (!(animation.width > 0 && animation.height > 0))
+    throw new Refusal('TEMPLATE_INVALID', `The template's size is ${animation.width}x${animation.height}.`)
+  const canvas = createCanvas(width, height)
+  scene = { animation, canvas, context: canvas.getContext('2d'), background, box: fit ?? contain(animation, width, height) }
+  return send({ id, ok: true, duration: animation.duration, fps: animation.fps })
+}
+
+function contain(animation, width, height) {
+  const scale = Math.min(width / animation.width, height / animation.height)
+  const [w, h] = [animation.width * scale, animation.height * scale]
+  return { x: (width - w) / 2, y: (height - h) / 2, width: w, height: h }
+}
+
+async function render(id, { frames }) {
+  if (!scene) throw new Refusal('NOTHING_LOADED', 'Load a template before rendering.')
+  if (!Array.isArray(frames) || !frames.every(f => Number.isInteger(f?.index) && Number.isFinite(f?.at)))
+    throw new Refusal('BAD_REQUEST', 'Frames must be a list of {index, at}.')
+  const { animation, canvas, context, background, box } = scene
+  for (const [n, { index, at }] of frames.entries()) {
+    context.fillStyle = background
+    context.fillRect(0, 0, canvas.width, canvas.height)
+    animation.seekFrame(at)
+    animation.render(context, box)
+    const pixels = canvas.data()
+    await send({ id, index, bytes: pixels.length }, pixels)
+    // Skia's copies are freed by the collector, which only gets a turn when the event loop does.
+    if (n % 2 === 1) await new Promise(setImmediate)
+  }
+  await send({ id, done: true })
+}
+
+// Waiting for each write is the backpressure: nothing is drawn while the reader is behind.
+function send(header, payload) {
+  const json = Buffer.from(JSON.stringify(header))
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(json.length)
+  const head = Buffer.concat([length, json])
+  return new Promise((resolve, reject) => {
+    const written = e => (e ? reject(e) : resolve())
+    if (!payload) return process.stdout.write(head, written)
+    process.stdout.write(head)
+    process.stdout.write(payload, written)
+  })
+}
+
+// A reader that has gone away is the normal end of an aborted render.
+process.stdout.on('error', e => process.exit(e.code === 'EPIPE' ? 0 : 1))
+
+for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity }))
+  if (line.trim() !== '') await answer(line)
