@@ -1,7 +1,13 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using FlatRender.Contracts;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace FlatRender.StandIn;
 
