@@ -12,13 +12,21 @@ public sealed class Desk : IDisposable
 
     readonly StringWriter _output = new(), _notes = new();
 
-    public Desk()
+    readonly string? _root;
+
+    /// <param name="home">A home that is used before and after; null for one of its own.</param>
+    /// <param name="root">A checkout whose programs are started; null for none.</param>
+    public Desk(string? home = null, string? root = null)
     {
+        _root = root;
         // Blanks in the path: what breaks on them breaks here.
         Folder = Directory.CreateTempSubdirectory("flat render ").FullName;
         File.SetUnixFileMode(Folder, (UnixFileMode)0b111_101_101);
         Write("card.json", SmallLottie);
+        Home = new Home(home ?? Path("home"));
     }
+
+    public Home Home { get; }
 
     public string Folder { get; }
     public string Output => _output.ToString();
@@ -45,7 +53,7 @@ public sealed class Desk : IDisposable
     public Task<int> RunAsync(string command, CancellationToken stop = default, params string[] args) => RunAsync([command, .. args], stop);
 
     public Task<int> RunAsync(IReadOnlyList<string> args, CancellationToken stop = default) =>
-        Commands.RunAsync(new Workplace(Folder, new Home(Path("home")), Folder, new Terminal(_output, _notes, 0), TimeProvider.System, name => Variables.GetValueOrDefault(name)), args, stop);
+        Commands.RunAsync(new Workplace(_root ?? Folder, Home, Folder, new Terminal(_output, _notes, 0), TimeProvider.System, name => Variables.GetValueOrDefault(name)), args, stop);
 
     public Task<int> RenderAsync(params string[] args) => RunAsync(["render", .. args]);
 

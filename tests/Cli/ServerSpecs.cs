@@ -6,24 +6,36 @@ using FlatRender.Contracts;
 namespace FlatRender.Cli.Tests;
 
 /// <summary>The servers that the command line starts: a real PostgreSQL, and stand-ins that are started as the host and the node agent are.</summary>
-public sealed class ServerSpecs : IAsyncLifetime
+public sealed class ServerSpecs(ServerSpecs.Installation installed) : IClassFixture<ServerSpecs.Installation>, IAsyncLifetime
 {
-    readonly Desk _desk = new();
-    Home Home => new(_desk.Path("home"));
-
-    public Task InitializeAsync()
+    /// <summary>Programs and a home for all of these: a database is made once.</summary>
+    public sealed class Installation : IDisposable
     {
-        var built = Path.GetDirectoryName(typeof(StandIn.StandInHost).Assembly.Location)!;
-        foreach (var (service, name) in new[] { ("Host", "FlatRender.Host"), ("NodeAgent", "FlatRender.NodeAgent") })
+        readonly Desk _desk = new();
+
+        public Installation()
         {
-            var folder = Directory.CreateDirectory(_desk.Path($"src/Services/{service}/bin/Release/net10.0")).FullName;
-            foreach (var file in Directory.GetFiles(built, "FlatRender.*"))
-                File.Copy(file, Path.Combine(folder, Path.GetFileName(file).Replace("FlatRender.StandIn.", name + ".", StringComparison.Ordinal)), overwrite: true);
-            // The program keeps its own name inside: it is started through it.
-            File.Copy(Path.Combine(built, "FlatRender.StandIn.dll"), Path.Combine(folder, "FlatRender.StandIn.dll"), overwrite: true);
+            var built = Path.GetDirectoryName(typeof(StandIn.StandInHost).Assembly.Location)!;
+            foreach (var (service, name) in new[] { ("Host", "FlatRender.Host"), ("NodeAgent", "FlatRender.NodeAgent") })
+            {
+                var folder = Directory.CreateDirectory(_desk.Path($"src/Services/{service}/bin/Release/net10.0")).FullName;
+                foreach (var file in Directory.GetFiles(built, "FlatRender.*"))
+                    File.Copy(file, Path.Combine(folder, Path.GetFileName(file).Replace("FlatRender.StandIn.", name + ".", StringComparison.Ordinal)));
+                // The program keeps its own name inside.
+                File.Copy(Path.Combine(built, "FlatRender.StandIn.dll"), Path.Combine(folder, "FlatRender.StandIn.dll"));
+            }
         }
-        return Task.CompletedTask;
+
+        public string Root => _desk.Folder;
+        public Home Home => _desk.Home;
+
+        public void Dispose() => _desk.Dispose();
     }
+
+    readonly Desk _desk = new(installed.Home.Folder, installed.Root);
+    Home Home => installed.Home;
+
+    public Task InitializeAsync() => Task.CompletedTask;
 
     public async Task DisposeAsync()
     {
@@ -33,7 +45,7 @@ public sealed class ServerSpecs : IAsyncLifetime
 
     /// <summary>Everything that was started with this desk's paths and still lives.</summary>
     string[] Running() =>
-        [.. Directory.GetDirectories("/proc").Where(d => int.TryParse(Path.GetFileName(d), out var pid) && pid != Environment.ProcessId && ProcessMark.Of(pid) is not null && Words(d).Contains(_desk.Folder, StringComparison.Ordinal)).Select(Words)];
+        [.. Directory.GetDirectories("/proc").Where(d => int.TryParse(Path.GetFileName(d), out var pid) && pid != Environment.ProcessId && ProcessMark.Of(pid) is not null && Words(d).Contains(installed.Root, StringComparison.Ordinal)).Select(Words)];
 
     static string Words(string process)
     {
@@ -53,7 +65,7 @@ public sealed class ServerSpecs : IAsyncLifetime
         var info = new ProcessStartInfo("dotnet") { WorkingDirectory = _desk.Folder, RedirectStandardError = true, RedirectStandardOutput = true };
         foreach (var word in new[] { typeof(Commands).Assembly.Location }.Concat(args))
             info.ArgumentList.Add(word);
-        info.Environment["FLATRENDER_ROOT"] = _desk.Folder;
+        info.Environment["FLATRENDER_ROOT"] = installed.Root;
         info.Environment["FLATRENDER_HOME"] = Home.Folder;
         return Process.Start(info)!;
     }

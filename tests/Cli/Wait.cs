@@ -6,7 +6,7 @@ static class Wait
     public static async Task UntilAsync(Func<bool> seen)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         while (!seen())
             await tick.WaitForNextTickAsync(patience.Token);
     }

@@ -125,7 +125,7 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
             if (user.User is { } owner)
                 await Programs.RunAsync(["chown", owner, word], stop);
             var locale = new Dictionary<string, string> { ["LC_ALL"] = "C.UTF-8" };
-            Check(await Programs.RunAsync([.. user.Prefix, Path.Combine(binaries, "initdb"), "-D", fresh, "-U", User, "--pwfile", word, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"], stop, locale), folder);
+            Check(await Programs.RunAsync([.. user.Prefix, Path.Combine(binaries, "initdb"), "-D", fresh, "-U", User, "--pwfile", word, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", .. durable ? Array.Empty<string>() : ["--no-sync"]], stop, locale), folder);
             File.AppendAllText(Path.Combine(fresh, "postgresql.conf"), Settings());
             Check(await Programs.RunAsync([.. user.Prefix, Path.Combine(binaries, "postgres"), "--single", "-D", fresh, "postgres"], stop, locale, $"CREATE DATABASE {Database}\n"), folder);
             Directory.Move(fresh, data);
