@@ -77,11 +77,15 @@ public static class EventStoreRegistration
         services.AddSingleton<Agenda>();
         if (options.InMemory) services.AddSingleton<IFactTarget, BusTarget>();
         else services.AddSingleton<IFactTarget, RabbitTarget>();
+        if (!options.InMemory) services.AddHostedService<Bell>();
         if (!options.Relay) return services;
         services.AddHostedService<Relay>();
         services.AddHostedService<AgendaRelay>();
         return services;
     }
+
+    /// <summary>Lets MassTransit consumers take facts as the relay brings them to RabbitMQ: raw JSON that names its type in a header.</summary>
+    public static void UnderstandFacts(this IBusFactoryConfigurator bus) => bus.UseRawJsonDeserializer(RawSerializerOptions.CopyHeaders);
 
     /// <summary>The saga's memory lives in the event store.</summary>
     public static ISagaRegistrationConfigurator<TSaga> InEventStore<TSaga>(this ISagaRegistrationConfigurator<TSaga> saga) where TSaga : StreamedSaga, new() =>

@@ -4,9 +4,12 @@ using RabbitMQ.Client;
 namespace FlatRender.EventStore;
 
 /// <summary>Brings facts to RabbitMQ's topic exchange, for readers in any language: routing key = wire name, body = the fact's JSON, confirmed.</summary>
-public sealed class RabbitTarget(EventStoreOptions options) : IFactTarget, IAsyncDisposable
+public sealed class RabbitTarget(EventStoreOptions options, TimeProvider clock) : IFactTarget, IAsyncDisposable
 {
     public const string Exchange = "flatrender.events";
+
+    /// <summary>The client may wait for ever for a broker that went away in the middle of a publish.</summary>
+    static readonly TimeSpan ConfirmedWithin = TimeSpan.FromSeconds(15);
 
     IConnection? _connection;
     IChannel? _channel;
@@ -15,11 +18,20 @@ public sealed class RabbitTarget(EventStoreOptions options) : IFactTarget, IAsyn
 
     public async Task PublishAsync(IReadOnlyList<RecordedEvent> facts, CancellationToken cancel)
     {
-        var channel = await ChannelAsync(cancel);
-        var confirmed = new List<Task>(facts.Count);
-        // Sent in order; a confirm is awaited when all are on their way.
-        foreach (var fact in facts) confirmed.Add(channel.BasicPublishAsync(Exchange, fact.Type, mandatory: false, Properties(fact), Encoding.UTF8.GetBytes(fact.Data), cancel).AsTask());
-        await Task.WhenAll(confirmed);
+        try
+        {
+            var channel = await ChannelAsync(cancel);
+            var confirmed = new List<Task>(facts.Count);
+            // Sent in order; confirms are awaited when all are on their way.
+            foreach (var fact in facts) confirmed.Add(channel.BasicPublishAsync(Exchange, fact.Type, mandatory: false, Properties(fact), Encoding.UTF8.GetBytes(fact.Data), cancel).AsTask());
+            await Task.WhenAll(confirmed).WaitAsync(ConfirmedWithin, clock, cancel);
+        }
+        catch
+        {
+            // Nobody knows what arrived: begin anew, on a new connection, where the position stands.
+            await DisposeAsync();
+            throw;
+        }
     }
 
     BasicProperties Properties(RecordedEvent fact)
@@ -31,6 +43,7 @@ public sealed class RabbitTarget(EventStoreOptions options) : IFactTarget, IAsyn
             ["version"] = fact.Version,
             ["seq_id"] = fact.Seq,
         };
+        if (options.Vocabulary.Knows(fact.Type)) headers["MT-MessageType"] = MassTransit.MessageUrn.ForTypeString(options.Vocabulary.TypeOf(fact.Type));
         if (fact.Header("trace") is { } trace) headers["trace"] = trace;
         return new BasicProperties
         {
@@ -44,6 +57,19 @@ public sealed class RabbitTarget(EventStoreOptions options) : IFactTarget, IAsyn
         };
     }
 
+    /// <summary>From the topic on to the exchange where MassTransit binds its consumers of this type: they need not know where facts come from.</summary>
+    static async Task PassOnAsync(IChannel channel, string name, Type type, CancellationToken cancel)
+    {
+        var to = $"{type.Namespace}:{type.Name}";
+        await channel.ExchangeDeclareAsync(to, ExchangeType.Fanout, durable: true, cancellationToken: cancel);
+        await channel.ExchangeBindAsync(to, Exchange, name, cancellationToken: cancel);
+    }
+
+    /// <summary>Asks and reminders are named for the agenda only.</summary>
+    IEnumerable<(string Name, Type Type)> Facts => options.Vocabulary.Names
+        .Where(n => !n.StartsWith("ask.", StringComparison.Ordinal) && !n.StartsWith("remind.", StringComparison.Ordinal))
+        .Select(n => (n, options.Vocabulary.TypeOf(n)));
+
     async Task<IChannel> ChannelAsync(CancellationToken cancel)
     {
         if (_channel is { IsOpen: true }) return _channel;
@@ -53,6 +79,7 @@ public sealed class RabbitTarget(EventStoreOptions options) : IFactTarget, IAsyn
         _connection = await factory.CreateConnectionAsync(cancel);
         _channel = await _connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true, outstandingPublisherConfirmationsRateLimiter: null), cancel);
         await _channel.ExchangeDeclareAsync(Exchange, ExchangeType.Topic, durable: true, cancellationToken: cancel);
+        foreach (var (name, type) in Facts) await PassOnAsync(_channel, name, type, cancel);
         return _channel;
     }
 

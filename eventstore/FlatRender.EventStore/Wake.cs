@@ -5,7 +5,7 @@ namespace FlatRender.EventStore;
 /// <summary>Wakes who waits for commits of this process. Signals run together: a hundred commits wake a sleeper once.</summary>
 public sealed class Wake
 {
-    Signal[] _facts = [], _agenda = [];
+    Signal[] _facts = [], _agenda = [], _here = [];
 
     /// <summary>A signal of its own for one reader of facts.</summary>
     public Signal OnFacts() => Added(ref _facts);
@@ -13,12 +13,24 @@ public sealed class Wake
     /// <summary>A signal of its own for one reader of the agenda.</summary>
     public Signal OnAgenda() => Added(ref _agenda);
 
+    internal Signal OnCommitsHere() => Added(ref _here);
+
     internal void Committed(bool facts, bool agenda)
     {
-        if (facts)
-            foreach (var signal in Volatile.Read(ref _facts)) signal.Raise();
-        if (agenda)
-            foreach (var signal in Volatile.Read(ref _agenda)) signal.Raise();
+        if (facts) Raise(ref _facts);
+        if (agenda) Raise(ref _agenda);
+        Raise(ref _here);
+    }
+
+    internal void CommittedElsewhere()
+    {
+        Raise(ref _facts);
+        Raise(ref _agenda);
+    }
+
+    static void Raise(ref Signal[] signals)
+    {
+        foreach (var signal in Volatile.Read(ref signals)) signal.Raise();
     }
 
     static Signal Added(ref Signal[] to)

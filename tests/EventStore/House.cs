@@ -30,7 +30,7 @@ sealed class House : IAsyncDisposable
 
     public static async Task<House> StartAsync(
         TestDatabase database, Action<EventStoreOptions>? store = null, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null,
-        Action<IBusRegistrationContext, IInMemoryBusFactoryConfigurator>? memory = null)
+        string? rabbit = null)
     {
         var builder = Host.CreateApplicationBuilder();
         builder.Logging.ClearProviders();
@@ -39,17 +39,27 @@ sealed class House : IAsyncDisposable
         builder.Services.AddEventStore(o =>
         {
             (o.DataSource, o.Schema) = (database.Source, database.Schema);
+            if (rabbit is not null) o.Broker = rabbit;
             store?.Invoke(o);
         });
         builder.Services.AddMassTransit(x =>
         {
             x.AddSagaStateMachine<RenderPipeline, RenderSaga>().InEventStore();
             bus?.Invoke(x);
-            x.UsingInMemory((context, transport) =>
+            if (rabbit is null) x.UsingInMemory((context, transport) => transport.ConfigureEndpoints(context));
+            else
             {
-                memory?.Invoke(context, transport);
-                transport.ConfigureEndpoints(context);
-            });
+                // Queues of this house alone, gone with it: tests share one broker.
+                x.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(database.Schema, false));
+                x.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).QueueExpiration = TimeSpan.FromMinutes(1));
+                x.UsingRabbitMq((context, transport) =>
+                {
+                    transport.Host(new Uri(rabbit.Replace("amqp://", "rabbitmq://")));
+                    transport.ConfigureJsonSerializerOptions(Wire.Configure);
+                    transport.UnderstandFacts();
+                    transport.ConfigureEndpoints(context);
+                });
+            }
         });
         builder.Services.Configure<MassTransitHostOptions>(o => o.WaitUntilStarted = true);
         var host = builder.Build();
