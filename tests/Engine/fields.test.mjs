@@ -89,6 +89,7 @@ for (const [what, uri] of [
   ['nothing', 'data:image/png;base64,'], ['words', 'data:image/png;base64,' + Buffer.from('hello there').toString('base64')], ['no URI', 'logo.png'],
   ['half a PNG', 'data:image/png;base64,' + bytes.subarray(0, bytes.length >> 1).toString('base64')],
   ['a PNG that lacks its last chunk', 'data:image/png;base64,' + bytes.subarray(0, bytes.length - 12).toString('base64')],
+  ['a PNG with a broken bit', 'data:image/png;base64,' + Buffer.from(bytes.map((b, i) => (i === bytes.length >> 1 ? b ^ 8 : b))).toString('base64')],
   ['half a JPEG', 'data:image/jpeg;base64,' + Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xda, 0, 0]).toString('base64')],
   ['an SVG', 'data:image/svg+xml;base64,' + Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>').toString('base64')],
   ['a PNG of 60000x60000', 'data:image/png;base64,' + Buffer.concat([bytes.subarray(0, 16), Buffer.from([0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]), bytes.subarray(24)]).toString('base64')],

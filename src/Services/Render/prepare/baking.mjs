@@ -42,8 +42,8 @@ function bakeDocument(document, text, where, fonts, book, problems) {
   const scale = 100 / document.s
   const box = boxOf(document)
   const tracking = Number.isFinite(document.tr) ? document.tr / 10 : 0
-  const features = document.ca === 2 ? ['smcp'] : []
-  const paragraphs = clean(document, text).split(BREAK).map(line => new Paragraph(line, pick, features))
+  const features = document.ca === 2 ? [['smcp', 1]] : []
+  const paragraphs = clean(document, text).split(BREAK).map(line => new Paragraph(line, pick, { tracking, features }))
   const lines = paragraphs.flatMap(paragraph => {
     const ranges = breakLines(paragraph, box && box.width * scale, tracking)
     return ranges.map(([start, end], i) => ({ clusters: paragraph.visual(start, end), last: i === ranges.length - 1, rtl: paragraph.rtl }))

@@ -21,7 +21,7 @@ export function prepare(request) {
     problems.error('BAD_REQUEST', 'The request names no bundle to read and no file to write.')
     return refusal(problems)
   }
-  const limits = { ...LIMITS, ...request.limits }
+  const limits = { ...LIMITS, ...numbersIn(request.limits) }
   const bundle = readBundle(request.bundle, limits, problems)
   const sound = bundle !== null && checkStructure(bundle.lottie, problems)
   const plan = bundle === null ? null : planFilm(bundle.lottie, request, limits, problems)
@@ -45,6 +45,7 @@ export function prepare(request) {
   return { ok: true, ...problems.lists(), ...plan, template_sha256: createHash('sha256').update(json).digest('hex') }
 }
 
+const numbersIn = limits => Object.fromEntries(Object.entries(limits ?? {}).filter(([, limit]) => Number.isFinite(limit)))
 const refusal = problems => ({ ok: false, ...problems.lists() })
 
 async function readAll(stream) {

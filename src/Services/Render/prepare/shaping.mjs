@@ -9,15 +9,21 @@ const SCRIPTS = ['Latin', 'Arabic', 'Cyrillic', 'Greek', 'Hebrew', 'Armenian', '
 /** The user-visible characters of a text. */
 export const graphemesOf = text => [...graphemes.segment(text)]
 
-/** Text without line breaks in it. `pick(grapheme)` names the face to set it in. */
+/**
+ * Text without line breaks in it. `pick(grapheme)` names the face to set it in; `tracking` is what the engine
+ * will add to every cluster.
+ */
 export class Paragraph {
   #units
   #levels
+  #tracking
   #features
 
-  constructor(text, pick, features = []) {
+  constructor(text, pick, { tracking = 0, features = [] } = {}) {
     this.text = text
-    this.#features = features
+    this.#tracking = tracking
+    // Letters set apart are not drawn as one: ligatures go, except those a script cannot be written without.
+    this.#features = tracking === 0 ? features : [...features, ['liga', 0], ['clig', 0]]
     this.#units = new Array(text.length)
     let script = null
     for (const { segment, index } of graphemesOf(text)) {
@@ -53,12 +59,14 @@ export class Paragraph {
     return runs
   }
 
-  #shape({ start, end, face, level }) {
+  #shape({ start, end, face, level, script }) {
     const text = this.text.slice(start, end)
     const clusters = face.shape(text, { rtl: level % 2 === 1, features: this.#features })
     for (const cluster of clusters) {
       cluster.at += start
       cluster.space = this.text[cluster.at] === ' '
+      // Tracking must not tear joined letters: it is taken back here and stays between the words.
+      if (script === 'Arabic' && !cluster.space) cluster.advance -= this.#tracking
     }
     return clusters
   }
