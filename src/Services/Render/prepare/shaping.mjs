@@ -6,6 +6,8 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 const SCRIPTS = ['Latin', 'Arabic', 'Cyrillic', 'Greek', 'Hebrew', 'Armenian', 'Georgian', 'Han', 'Hiragana', 'Katakana', 'Hangul', 'Thai', 'Devanagari', 'Bengali', 'Tamil']
   .map(name => [name, new RegExp(`^\\p{Script=${name}}`, 'u')])
 
+const JOINED = /[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Nko}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\u0640]/u
+
 /** The user-visible characters of a text. */
 export const graphemesOf = text => [...graphemes.segment(text)]
 
@@ -59,14 +61,14 @@ export class Paragraph {
     return runs
   }
 
-  #shape({ start, end, face, level, script }) {
+  #shape({ start, end, face, level }) {
     const text = this.text.slice(start, end)
     const clusters = face.shape(text, { rtl: level % 2 === 1, features: this.#features })
     for (const cluster of clusters) {
       cluster.at += start
       cluster.space = this.text[cluster.at] === ' '
       // Tracking must not tear joined letters: it is taken back here and stays between the words.
-      if (script === 'Arabic' && !cluster.space) cluster.advance -= this.#tracking
+      if (JOINED.test(this.text[cluster.at])) cluster.advance -= this.#tracking
     }
     return clusters
   }
