@@ -84,6 +84,13 @@ test('An image that is missing and drawn is an error; one that nothing draws is 
   assert.deepEqual([unused.ok, codes(unused.warnings)], [true, ['MISSING_IMAGE']])
 })
 
+test('No path is left for the engine to look up, and a layer without its asset is told', () => {
+  const sound = { id: 's', u: '/etc/', p: 'x.mp3' }
+  const { written, warnings } = prepare(bundleOf(film([shape('A'), { ...picture, refId: 'gone' }, { ty: 6, refId: 's', ks: {}, ip: 0, op: 30, st: 0 }], [asset, sound])))
+  assert.deepEqual(written.assets.map(a => [a.u, a.p]), [['', ''], ['', '']])
+  assert.deepEqual(codes(warnings), ['LAYER_IGNORED', 'MISSING_ASSET', 'MISSING_IMAGE', 'SOUND_IGNORED'])
+})
+
 const bytes = Buffer.from(PNG.slice(PNG.indexOf(',') + 1), 'base64')
 for (const [what, uri] of [
   ['nothing', 'data:image/png;base64,'], ['words', 'data:image/png;base64,' + Buffer.from('hello there').toString('base64')], ['no URI', 'logo.png'],

@@ -13,12 +13,15 @@ const EFFECTS = new Set([
 
 /** Warns once per layer and feature. */
 export function checkFeatures(lottie, problems) {
+  const assets = new Set(lottie.assets.map(asset => asset.id))
   for (const layer of everyLayer(lottie)) {
     const name = nameOf(layer) || `number ${layer.ind ?? '?'}`
     if (hasExpression(layer))
       problems.warn('EXPRESSION_IGNORED', `The layer '${name}' uses an expression; its value at export is used instead.`)
     if (Object.hasOwn(LAYERS, layer.ty))
       problems.warn('LAYER_IGNORED', `The layer '${name}' is ${LAYERS[layer.ty]}, which is not drawn.`)
+    if ((layer.ty === 0 || layer.ty === 2) && !assets.has(layer.refId))
+      problems.warn('MISSING_ASSET', `The layer '${name}' shows the asset '${layer.refId}', which the template does not have; it stays empty.`)
     if (layer.ty === 5 && isObject(layer.t.p) && layer.t.p.m !== undefined)
       problems.warn('TEXT_PATH_IGNORED', `The text of the layer '${name}' follows a path; it is drawn on a straight line.`)
     for (const effect of objects(layer.ef))

@@ -30,9 +30,9 @@ export function prepare(request) {
   const { lottie } = bundle
   upgrade(lottie)
   checkFeatures(lottie, problems)
-  const texts = applyFields(bundle, request.inputs ?? {}, problems)
-  embedImages(bundle, problems)
-  bakeTexts(bundle, texts, problems)
+  const filled = applyFields(bundle, request.inputs ?? {}, problems)
+  embedImages(bundle, filled, problems)
+  bakeTexts(bundle, filled, problems)
   if (problems.errors.length > 0 || plan === null) return { ...refusal(problems), ...plan }
 
   const json = JSON.stringify(lottie)
