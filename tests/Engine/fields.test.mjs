@@ -116,6 +116,13 @@ test('Expressions are a warning, once a layer', () => {
   assert.deepEqual([ok, codes(warnings), warnings[0].message.includes('Wiggly')], [true, ['EXPRESSION_IGNORED'], true])
 })
 
+test('Effects and styles that are not drawn are a warning; those that are, and controls, are not', () => {
+  const effect = (mn, ty) => ({ ty, nm: mn, mn, ef: [] })
+  const layer = { ...shape('A'), ef: [effect('ADBE Gaussian Blur 2', 29), effect('ADBE Slider Control', 5), effect('ADBE Lens Flare', 5)], sy: [{ ty: 1 }, { ty: 0, nm: 'Stroke' }] }
+  const { ok, warnings } = prepare(bundleOf(film([layer])))
+  assert.deepEqual([ok, codes(warnings), /Lens Flare/.test(warnings[0].message)], [true, ['EFFECT_IGNORED', 'STYLE_IGNORED'], true])
+})
+
 test('A text of a real template is changed by its layer name and the rest stays', () => {
   const lottie = JSON.parse(realFile('banner.json'))
   const texts = inputs => {
