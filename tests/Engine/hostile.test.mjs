@@ -48,6 +48,13 @@ test('Prototype keys change nothing for anybody', () => {
   assert.equal({}.polluted, undefined)
 })
 
+test('The answer stays readable, whatever names the template uses', () => {
+  const layers = Array.from({ length: 2000 }, (_, i) => ({ ty: 2, refId: { toString: 1, valueOf: 2 }, nm: `${i}${'x'.repeat(3000)}`, ks: {}, ip: 0, op: 30, st: 0 }))
+  const { ok, warnings } = prepare(bundleOf(film(layers)))
+  assert.deepEqual([ok, warnings.length], [true, 500])
+  assert.ok(warnings.every(w => w.message.length < 700))
+})
+
 test('Numbers that are none are refused', () => {
   assert.ok(refused(JSON.stringify(bundleOf(film([comp('a')]))).replace('"op":30,"w"', '"op":1e999,"w"')).includes('DURATION_INVALID'))
 })
@@ -75,7 +82,7 @@ function random(seed) {
 test('Two hundred broken templates are prepared or refused, none crashes', () => {
   const next = random(20)
   const any = list => list[Math.floor(next() * list.length)]
-  const poison = [null, true, -1, 0, 1e308, '', 'x', [], {}, [null], [[[]]], { k: null }, { k: [null] }, { k: [{}] }, { s: [null] }, '\u0000', 'سلام']
+  const poison = [{ toString: 1, valueOf: 1 }, null, true, -1, 0, 1e308, '', 'x', [], {}, [null], [[[]]], { k: null }, { k: [null] }, { k: [{}] }, { s: [null] }, '\u0000', 'سلام']
   const sound = ['DynamicText.json', 'Multiline.json', 'animated_logo.json', 'penguin.json', 'rocket.json'].map(name => bundleOf(JSON.parse(realFile(name))))
   sound.push(sample('title-card'), sample('nowruz'))
   let prepared = 0
