@@ -23,7 +23,7 @@ public sealed record DotnetSuite(string Project) : Suite(Path.GetFileName(Path.G
 {
     public override async Task<SuiteResult> RunAsync(Workplace at, IReadOnlyDictionary<string, string> variables, string? filter, CancellationToken stop)
     {
-        var results = Path.Combine(at.Home.Folder, "test-results");
+        var results = Directory.CreateDirectory(Path.Combine(at.Home.Folder, "test-results")).FullName;
         var trx = Path.Combine(results, Name + ".trx");
         File.Delete(trx);
         string[] only = filter is null ? [] : ["--filter", $"FullyQualifiedName~{filter}"];
