@@ -73,8 +73,18 @@ public sealed partial record NodeSuite(string Folder) : Suite(Path.GetFileName(F
             return SuiteResult.Broken($"no test ran:\n{ran.Output}{ran.Errors}");
         if (ran.ExitCode != 0 && failed == 0)
             failed = 1;
-        return new(passed, failed, failed == 0 ? "" : ran.Output + ran.Errors);
+        return new(passed, failed, failed == 0 ? "" : FailuresOf(ran.Output) is { Length: > 0 } told ? told + ran.Errors : ran.Output + ran.Errors);
     }
+
+    /// <summary>The parts of TAP output that tell of a failure, without those that tell of a success.</summary>
+    static string FailuresOf(string tap) =>
+        string.Join("", Subtest().Split(tap).Where(part => NotOk().IsMatch(part)).Select(part => "# Subtest: " + part.TrimEnd() + "\n"));
+
+    [GeneratedRegex(@"^\s*# Subtest: ", RegexOptions.Multiline)]
+    private static partial Regex Subtest();
+
+    [GeneratedRegex(@"^\s*not ok ", RegexOptions.Multiline)]
+    private static partial Regex NotOk();
 
     [GeneratedRegex(@"^# (tests|pass|fail|cancelled|skipped|todo) (\d+)\r?$", RegexOptions.Multiline)]
     private static partial Regex Total();
