@@ -57,4 +57,7 @@ export class Fonts {
   }
 }
 
+/** Is the house font the very one the template asked for? */
+export const sameName = (entry, face) => [entry.fName, `${entry.fFamily}-${entry.fStyle}`].map(plain).includes(plain(face.name))
+
 const plain = name => String(name).toLowerCase().replace(/[^\p{L}\p{N}]/gu, '')

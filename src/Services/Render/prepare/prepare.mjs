@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { bakeTexts } from './baking.mjs'
-import { readBundle } from './bundle.mjs'
+import { isObject, readBundle } from './bundle.mjs'
 import { checkFeatures } from './features.mjs'
 import { applyFields } from './fields.mjs'
 import { planFilm } from './film.mjs'
@@ -15,9 +15,13 @@ import { upgrade } from './upgrade.mjs'
 const LIMITS = { max_seconds: 3600, max_pixels: 33177600, max_template_bytes: 67108864, max_frames: 216000 }
 
 /** Request in, answer out; writes the prepared template to request.out when there is no error. */
-export async function prepare(request) {
+export function prepare(request) {
   const problems = new Problems()
-  const limits = { ...LIMITS, ...request.limits }
+  if (!isObject(request) || typeof request.bundle !== 'string' || typeof request.out !== 'string') {
+    problems.error('BAD_REQUEST', 'The request names no bundle to read and no file to write.')
+    return refusal(problems)
+  }
+  const limits = { ...LIMITS, ...numbersIn(request.limits) }
   const bundle = readBundle(request.bundle, limits, problems)
   const sound = bundle !== null && checkStructure(bundle.lottie, problems)
   const plan = bundle === null ? null : planFilm(bundle.lottie, request, limits, problems)
@@ -26,9 +30,9 @@ export async function prepare(request) {
   const { lottie } = bundle
   upgrade(lottie)
   checkFeatures(lottie, problems)
-  const texts = applyFields(bundle, request.inputs ?? {}, problems)
-  embedImages(bundle, problems)
-  await bakeTexts(bundle, texts, problems)
+  const filled = applyFields(bundle, request.inputs ?? {}, problems)
+  embedImages(bundle, filled, problems)
+  bakeTexts(bundle, filled, problems)
   if (problems.errors.length > 0 || plan === null) return { ...refusal(problems), ...plan }
 
   const json = JSON.stringify(lottie)
@@ -41,6 +45,7 @@ export async function prepare(request) {
   return { ok: true, ...problems.lists(), ...plan, template_sha256: createHash('sha256').update(json).digest('hex') }
 }
 
+const numbersIn = limits => Object.fromEntries(Object.entries(limits ?? {}).filter(([, limit]) => Number.isFinite(limit)))
 const refusal = problems => ({ ok: false, ...problems.lists() })
 
 async function readAll(stream) {
