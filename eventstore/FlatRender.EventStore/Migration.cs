@@ -8,7 +8,7 @@ namespace FlatRender.EventStore;
 public static partial class Migration
 {
     // Order matters: a table after those it refers to.
-    static readonly string[] Tables = ["schema_updates", "mt_streams", "mt_events_sequence", "mt_events", "mt_event_progression", "mt_doc_renderjob", "agenda"];
+    static readonly string[] Tables = ["schema_updates", "mt_streams", "mt_events_sequence", "mt_events", "mt_event_progression", "mt_doc_renderjob", "agenda", "projections"];
 
     // Replaced each time: views and functions have no data of their own. Grants last: they name everything.
     static readonly string[] Replaced = ["views/overdue", "functions/append", "functions/grants"];

@@ -16,7 +16,7 @@ public sealed class TestDatabase : IAsyncDisposable
 
     public static async Task<TestDatabase> CreateAsync()
     {
-        var database = new TestDatabase(NpgsqlDataSource.Create(ConnectionString + ";Maximum Pool Size=20"), "t_" + FlatRender.Contracts.Ids.New().ToString("N")[..12]);
+        var database = new TestDatabase(NpgsqlDataSource.Create(ConnectionString + ";Maximum Pool Size=20"), "t_" + Contracts.Ids.New().ToString("N")[..12]);
         await Migration.ApplyAsync(database.Source, database.Schema, CancellationToken.None);
         return database;
     }
@@ -37,6 +37,16 @@ public sealed class TestDatabase : IAsyncDisposable
         await using (var drop = Source.CreateCommand($"DROP SCHEMA {Schema} CASCADE")) await drop.ExecuteNonQueryAsync();
         await Source.DisposeAsync();
     }
+}
+
+/// <summary>One schema a test class: an xunit class fixture.</summary>
+public sealed class DatabaseOfThisClass : Xunit.IAsyncLifetime
+{
+    public TestDatabase Database { get; private set; } = null!;
+
+    public async Task InitializeAsync() => Database = await TestDatabase.CreateAsync();
+
+    public Task DisposeAsync() => Database.DisposeAsync().AsTask();
 }
 
 /// <summary>A clock that only a test moves.</summary>

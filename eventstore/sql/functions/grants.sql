@@ -12,7 +12,7 @@ BEGIN
     END IF;
     GRANT USAGE ON SCHEMA {schema} TO flatrender_app;
     GRANT SELECT, INSERT ON {schema}.mt_events TO flatrender_app;
-    GRANT SELECT, INSERT, UPDATE ON {schema}.mt_streams, {schema}.mt_doc_renderjob, {schema}.mt_event_progression TO flatrender_app;
+    GRANT SELECT, INSERT, UPDATE ON {schema}.mt_streams, {schema}.mt_doc_renderjob, {schema}.mt_event_progression, {schema}.projections TO flatrender_app;
     GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.agenda TO flatrender_app;
     GRANT SELECT ON {schema}.schema_updates, {schema}.overdue TO flatrender_app;
     GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO flatrender_app;

@@ -12,6 +12,7 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
     public const string ProjectionName = "job_view";
 
     public string Name => ProjectionName;
+    public string Schema => "gateway";
     public bool SkipsUnknown => true;
 
     public Task CreateAsync(NpgsqlConnection db, string schema, CancellationToken cancel) => db.RunAsync($"""
@@ -31,7 +32,7 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
         foreach (var recorded in batch)
         {
             if (!vocabulary.Knows(recorded.Type) || recorded.Fact(vocabulary) is not IAboutRender fact) continue;
-            var before = (await db.QueryAsync($"SELECT version, view::text FROM {schema}.job_view WHERE job_id = $1", row => (Version: row.GetInt64(0), View: Read(row.GetString(1))), cancel, recorded.StreamId)).SingleOrDefault();
+            var before = (await db.QueryAsync($"SELECT version, view::text FROM {schema}.job_view WHERE job_id = $1", row => (Version: row.GetInt64(0), View: (RenderView?)Read(row.GetString(1))), cancel, recorded.StreamId)).SingleOrDefault();
             if (before.Version >= recorded.Version) continue;
             if (Apply(before.View, fact, recorded) is not { } view) continue;
             var tenant = fact is JobQueued queued ? queued.TenantId.Value : (object?)null;
@@ -69,8 +70,11 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
 
     static string Rate(FilmSpec film) => film.RateDen == 1 ? $"{film.RateNum}" : $"{film.RateNum}/{film.RateDen}";
 
-    public async Task<RenderView?> FindAsync(TenantId tenant, JobId id, CancellationToken cancel) => (await database.QueryAsync(
-        "SELECT view::text FROM gateway.job_view WHERE job_id = $1 AND tenant_id = $2", row => Read(row.GetString(0)), cancel, id.Value, tenant.Value)).SingleOrDefault();
+    public async Task<RenderView?> FindAsync(TenantId tenant, JobId id, CancellationToken cancel) => (await FindVersionAsync(tenant, id, cancel)).View;
+
+    /// <returns>The view and the stream version it stands at; null and 0 where the tenant has no such render.</returns>
+    public async Task<(RenderView? View, long Version)> FindVersionAsync(TenantId tenant, JobId id, CancellationToken cancel) => (await database.QueryAsync(
+        "SELECT view::text, version FROM gateway.job_view WHERE job_id = $1 AND tenant_id = $2", row => ((RenderView?)Read(row.GetString(0)), row.GetInt64(1)), cancel, id.Value, tenant.Value)).SingleOrDefault();
 
     /// <summary>Newest first. <paramref name="step"/> null: any.</summary>
     public async Task<Page<RenderView>> ListAsync(TenantId tenant, string? step, int page, int size, CancellationToken cancel)

@@ -58,13 +58,13 @@ static class Renders
         Func<RenderView, IResult?> refuse, Func<RenderView, string, object> message, Func<RenderView, bool> done, CancellationToken cancel)
     {
         var caller = Caller.Of(http);
-        if (await views.FindAsync(caller.TenantId, id, cancel) is not { } view) return Missing(id);
-        view = live.Complete(view);
+        var (view, version) = await views.FindVersionAsync(caller.TenantId, id, cancel);
+        if (view is null) return Missing(id);
         if (refuse(view) is { } refusal) return refusal;
-        if (!done(view)) await bus.Publish(message(view, $"user {caller.UserId}"), cancel);
+        if (!done(view)) await bus.Publish(message(live.Complete(view), $"user {caller.UserId}"), cancel);
         // The answer shows what came of it; where that takes long, the render as it is.
-        await projections.WaitUntilAsync(JobViews.ProjectionName, async () => await views.FindAsync(caller.TenantId, id, cancel) is { } now && (done(now) || refuse(now) is not null), AnswerPatience, cancel);
-        view = (await views.FindAsync(caller.TenantId, id, cancel))!;
+        while (!done(view) && refuse(view) is null && await projections.WaitForAsync(JobViews.ProjectionName, id.Value, version + 1, AnswerPatience, cancel))
+            (view, version) = await views.FindVersionAsync(caller.TenantId, id, cancel) is ({ } now, var at) ? (now, at) : (view, version + 1);
         return refuse(view) ?? Results.Json(live.Complete(view), Wire.Json, statusCode: StatusCodes.Status202Accepted);
     }
 

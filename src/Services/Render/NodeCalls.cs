@@ -1,5 +1,5 @@
+using System.Globalization;
 using System.Net;
-using System.Text;
 using System.Text.Json;
 using FlatRender.Contracts;
 using FlatRender.Foundation;
@@ -29,11 +29,11 @@ sealed class NodeCalls(IHttpClientFactory clients, Secrets secrets, TimeProvider
     {
         using var request = new HttpRequestMessage(method, nodeUrl.TrimEnd('/') + path);
         if (body.Length > 0) request.Content = new ByteArrayContent(body) { Headers = { ContentType = new("application/json") } };
-        var timestamp = clock.GetUtcNow().ToUnixTimeSeconds().ToString();
+        var timestamp = clock.GetUtcNow().ToUnixTimeSeconds();
         var nonce = Ids.New().ToString("N");
-        request.Headers.Add(NodeHeaders.Timestamp, timestamp);
+        request.Headers.Add(NodeHeaders.Timestamp, timestamp.ToString(CultureInfo.InvariantCulture));
         request.Headers.Add(NodeHeaders.Nonce, nonce);
-        request.Headers.Add(NodeHeaders.Signature, NodeSignature.Of(Encoding.UTF8.GetBytes(secrets.OrchestratorSecret), method.Method, path, body, timestamp, nonce));
+        request.Headers.Add(NodeHeaders.Signature, NodeSignature.Of(secrets.OrchestratorSecret, method.Method, path, body, timestamp, nonce));
         try
         {
             using var response = await clients.CreateClient(Client).SendAsync(request, cancel);

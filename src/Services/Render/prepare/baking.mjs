@@ -1,18 +1,20 @@
 // Bakes every text of a template: shaped once, here, so that the nodes need neither fonts nor a shaper.
 import { isObject, objects } from './bundle.mjs'
 import { Fonts, sameName } from './fonts.mjs'
-import { GlyphBook } from './glyphs.mjs'
+import { GlyphBook, MAX_TEXT } from './glyphs.mjs'
 import { breakLines } from './lines.mjs'
 import { mirrorSelectors } from './selectors.mjs'
 import { graphemesOf, Paragraph } from './shaping.mjs'
 import { everyLayer, nameOf } from './structure.mjs'
 
+const MAX_ALL_TEXT = 300_000
 const BREAK = /\r\n|[\r\n\u0003\u000b\u000c\u0085\u2028\u2029]/
 const CONTROL = /[\u0000-\u0008\u000e-\u001f\u007f]/g
 
 /** Sets the field texts and turns all documents into private-use text with baked glyphs. */
-export async function bakeTexts(bundle, texts, problems) {
+export function bakeTexts(bundle, texts, problems) {
   const { lottie } = bundle
+  let total = 0
   const fonts = new Fonts(bundle, problems)
   const book = new GlyphBook()
   for (const layer of everyLayer(lottie)) {
@@ -21,7 +23,11 @@ export async function bakeTexts(bundle, texts, problems) {
     const documents = objects(layer.t.d?.k).map(keyframe => keyframe.s).filter(isDocument)
     const mirrored = documents.map(document => {
       const where = { field: set?.field ?? null, name: set ? `the field '${set.field}'` : `the layer '${nameOf(layer)}'` }
-      return bakeDocument(document, set?.text ?? document.t, where, fonts, book, problems)
+      const text = set?.text ?? document.t
+      total += text.length
+      if (text.length <= MAX_TEXT && total <= MAX_ALL_TEXT) return bakeDocument(document, text, where, fonts, book, problems)
+      problems.error('TEXT_TOO_LONG', `The text of ${where.name} is too long: at most ${MAX_TEXT} characters in one text, ${MAX_ALL_TEXT} in a template.`, where.field)
+      return false
     })
     if (mirrored.length > 0 && mirrored.every(one => one)) mirrorSelectors(layer)
   }
@@ -43,7 +49,7 @@ function bakeDocument(document, text, where, fonts, book, problems) {
     return ranges.map(([start, end], i) => ({ clusters: paragraph.visual(start, end), last: i === ranges.length - 1, rtl: paragraph.rtl }))
   })
   const justification = justify(document, lines, box && box.width * scale, tracking)
-  const font = book.fontFor(entry, lines.reduce((sum, line) => sum + line.clusters.length + 1, 0))
+  const font = book.fontFor(entry, lines.reduce((sum, line) => sum + line.clusters.length, 0))
   document.t = lines.map(line => write(line.clusters, font, book)).join('\r')
   document.f = font.name
   document.ca = 0
@@ -58,10 +64,9 @@ function clean(document, text) {
   return document.ca === 1 ? plain.toUpperCase() : plain
 }
 
-// The template's glyphs only serve a text they cover wholly: letters of two typefaces in one word help nobody.
 function choose({ entry, own, others, house }, text, where, problems) {
   const units = graphemesOf(text).map(g => g.segment).filter(g => g.trim() !== '')
-  const usable = [...own.filter(face => face.outline && !face.composition || units.every(unit => face.covers(unit))), ...others]
+  const usable = [...own.filter(face => face.partial || units.every(unit => face.covers(unit))), ...others]
   const first = units.length === 0 ? usable[0] ?? house()[0] : null
   const picked = new Map()
   const told = new Set()
@@ -76,7 +81,7 @@ function choose({ entry, own, others, house }, text, where, problems) {
     const spare = house().find(f => f.covers(unit))
     if (unit.trim() === '' && spare) return usable[0]?.covers(' ') ? usable[0] : spare
     if (spare) {
-      const why = own.some(f => !f.composition) ? `lacks the letter '${unit}'` : 'is not in the template'
+      const why = own.some(face => face.partial) ? `lacks the letter '${unit}'` : 'is not in the template'
       if (!sameName(entry, spare) && !told.has(spare)) problems.warn('FONT_SUBSTITUTED', `The font '${entry.fName}' ${why}; ${where.name} is set in '${spare.name}'.`, where.field)
       told.add(spare)
       return spare
@@ -85,7 +90,7 @@ function choose({ entry, own, others, house }, text, where, problems) {
     const message = `No font has the character '${unit}' (U+${code}) of ${where.name}.`
     if (where.field === null) problems.warn('MISSING_GLYPH', message)
     else problems.error('MISSING_GLYPH', message, where.field)
-    return usable.find(f => !f.composition) ?? house()[0]
+    return usable.find(f => f.partial) ?? house()[0]
   }
   return { entry, pick }
 }

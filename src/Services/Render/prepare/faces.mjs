@@ -7,6 +7,7 @@ const IGNORABLE = /^[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u
 
 /** A font file. shape() gives the clusters of one run in visual order. */
 export class FontFace {
+  partial = true   // it may serve some letters of a text and leave the rest to another face
   #font
   #scale
   #outlines = new Map()
@@ -47,7 +48,8 @@ export class FontFace {
       const { xAdvance, xOffset, yOffset } = positions[i]
       if (clusters.at(-1)?.at !== at) clusters.push({ at, parts: [], advance: 0 })
       const cluster = clusters.at(-1)
-      cluster.parts.push({ face: this, glyph, x: cluster.advance + xOffset * this.#scale, y: -yOffset * this.#scale })
+      // Glyph 0 is the empty box fonts show for what they lack; it was reported, and a film is no place for it.
+      if (glyph !== 0) cluster.parts.push({ face: this, glyph, x: cluster.advance + xOffset * this.#scale, y: -yOffset * this.#scale })
       cluster.advance += xAdvance * this.#scale
     })
     return clusters
@@ -62,6 +64,7 @@ export class FontFace {
 
 /** The glyphs a template carries for one font: whole characters, no kerning, no joining. */
 export class CharsFace {
+  partial = false  // letters of two typefaces in one word help nobody
   #chars = new Map()
 
   constructor(name, chars, ascent) {

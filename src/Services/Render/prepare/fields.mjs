@@ -1,10 +1,10 @@
 // A template's fields: what a person may fill in. From NAME.fields.json, else every text layer's name is a text field.
 import { isObject, list, objects } from './bundle.mjs'
 import { findPaints, parseColour } from './colours.mjs'
+import { MAX_TEXT } from './glyphs.mjs'
 import { everyLayer, nameOf } from './structure.mjs'
 
 const TYPES = ['text', 'color', 'image']
-const MAX_TEXT = 10_000
 
 /** Puts colours and images in place; returns a Map of text layer -> { field, text } for the baking to set. */
 export function applyFields(bundle, inputs, problems) {

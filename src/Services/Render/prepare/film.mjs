@@ -78,11 +78,13 @@ function wholeWhereClose(span) {
 function place(w, h, width, height) {
   const askedWidth = width ?? (height == null ? Math.ceil(w) : Math.max(1, Math.round(height * w / h)))
   const askedHeight = height ?? (width == null ? Math.ceil(h) : Math.max(1, Math.round(width * h / w)))
-  const contain = Math.min(askedWidth / w, askedHeight / h)
-  const cover = Math.max(askedWidth / w, askedHeight / h)
+  const byWidth = { width: askedWidth, height: askedWidth * h / w }
+  const byHeight = { width: askedHeight * w / h, height: askedHeight }
+  const [inner, outer] = byWidth.height <= askedHeight ? [byWidth, byHeight] : [byHeight, byWidth]
   // Within a pixel of the same aspect a seam of background would show: fill the picture instead.
-  const scale = w * cover - askedWidth < 1 && h * cover - askedHeight < 1 ? cover : contain
-  const fit = { x: (askedWidth - w * scale) / 2, y: (askedHeight - h * scale) / 2, width: w * scale, height: h * scale }
+  const close = outer.width - askedWidth < 1 && outer.height - askedHeight < 1
+  const shown = close ? outer : inner
+  const fit = { x: (askedWidth - shown.width) / 2, y: (askedHeight - shown.height) / 2, ...shown }
   return { width: even(askedWidth), height: even(askedHeight), fit }
 }
 

@@ -3,6 +3,9 @@
 const FIRST = 0xe000
 const LAST = 0xf8ff   // Skottie keys glyphs with 16 bits: the private planes above are out of reach
 
+/** The longest text: each of its characters may need a private one of its own, in one font. */
+export const MAX_TEXT = 6000
+
 /** The fonts and chars a baked template ends with. */
 export class GlyphBook {
   #fonts = []

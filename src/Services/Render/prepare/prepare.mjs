@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { bakeTexts } from './baking.mjs'
-import { readBundle } from './bundle.mjs'
+import { isObject, readBundle } from './bundle.mjs'
 import { checkFeatures } from './features.mjs'
 import { applyFields } from './fields.mjs'
 import { planFilm } from './film.mjs'
@@ -15,8 +15,12 @@ import { upgrade } from './upgrade.mjs'
 const LIMITS = { max_seconds: 3600, max_pixels: 33177600, max_template_bytes: 67108864, max_frames: 216000 }
 
 /** Request in, answer out; writes the prepared template to request.out when there is no error. */
-export async function prepare(request) {
+export function prepare(request) {
   const problems = new Problems()
+  if (!isObject(request) || typeof request.bundle !== 'string' || typeof request.out !== 'string') {
+    problems.error('BAD_REQUEST', 'The request names no bundle to read and no file to write.')
+    return refusal(problems)
+  }
   const limits = { ...LIMITS, ...request.limits }
   const bundle = readBundle(request.bundle, limits, problems)
   const sound = bundle !== null && checkStructure(bundle.lottie, problems)
@@ -28,7 +32,7 @@ export async function prepare(request) {
   checkFeatures(lottie, problems)
   const texts = applyFields(bundle, request.inputs ?? {}, problems)
   embedImages(bundle, problems)
-  await bakeTexts(bundle, texts, problems)
+  bakeTexts(bundle, texts, problems)
   if (problems.errors.length > 0 || plan === null) return { ...refusal(problems), ...plan }
 
   const json = JSON.stringify(lottie)

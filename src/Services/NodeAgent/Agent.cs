@@ -1,0 +1,178 @@
+using FlatRender.Contracts;
+using FlatRender.NodeAgent.Children;
+using FlatRender.NodeAgent.Film;
+using FlatRender.NodeAgent.Work;
+
+namespace FlatRender.NodeAgent;
+
+/// <summary>What became of an offered task.</summary>
+public enum Offered { Taken, Busy, Draining }
+
+/// <summary>A render node: the door, the slots and the line home, put together.</summary>
+public sealed class Agent : IAsyncDisposable
+{
+    readonly WebApplication _app;
+    readonly Workshop _shop;
+    readonly Home _home;
+    readonly Reports _reports;
+    readonly FileStream _claim;
+    readonly Slot[] _slots;
+    readonly Running?[] _running;
+    readonly List<Task> _work = [];
+    readonly Lock _gate = new();
+    readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    bool _draining;
+
+    Agent(WebApplication app, Workshop shop, Home home, FileStream claim, NodeRegistration registration, IReadOnlyList<Engine> spares)
+    {
+        (_app, _shop, _home, _claim, Registration) = (app, shop, home, claim, registration);
+        _slots = [.. Enumerable.Range(0, shop.Settings.Slots).Select(i => new Slot(i, shop))];
+        _running = new Running?[_slots.Length];
+        for (var i = 0; i < Math.Min(_slots.Length, spares.Count); i++) _slots[i].Adopt(spares[i]);
+        _reports = new Reports(home, this, shop.Clock, app.Logger);
+    }
+
+    public NodeRegistration Registration { get; private set; }
+
+    /// <summary>Where the door is, on this machine.</summary>
+    public string Address => _app.Urls.First();
+
+    /// <summary>Ends when a drain is finished.</summary>
+    public Task Ended => _ended.Task;
+
+    /// <summary>Opens the door and begins to call home; the host need not be there yet.</summary>
+    public static async Task<Agent> Start(Settings settings, TimeProvider clock, CancellationToken ct)
+    {
+        var claim = HomeFolder.Claim(settings.Home);
+        var confinement = await Confinement.Probe(ct);
+        var id = HomeFolder.Identity(settings.Home);
+        var home = new Home(settings.Orchestrator, settings.Token, id, clock);
+        var shop = new Workshop(settings, confinement, new Ffmpeg(confinement, clock), new Files(home, Path.Combine(settings.Home, "files"), (long)settings.CacheMb << 20, clock), clock);
+        // Each engine tells its digest once; that child then waits, warm, for the first task.
+        var spares = new List<Engine>();
+        var digests = new Dictionary<string, string>();
+        foreach (var (name, script) in settings.Engines)
+        {
+            var folder = Directory.CreateDirectory(Path.Combine(settings.Home, "scratch", $"spare-{name}")).FullName;
+            var engine = await Engine.Start(name, script, folder, settings.MemoryMb, confinement, clock, ct);
+            digests[name] = engine.Digest;
+            spares.Add(engine);
+        }
+        var app = Build(settings);
+        var registration = new NodeRegistration(id, settings.Name, "", settings.Slots, [.. settings.Tags, .. confinement.Tags], digests, typeof(Agent).Assembly.GetName().Version?.ToString(3) ?? "0");
+        var agent = new Agent(app, shop, home, claim, registration, spares);
+        foreach (var unused in spares.Skip(settings.Slots)) await unused.DisposeAsync();
+        Door.Map(app, agent, new CallerCheck(settings.Secret, clock));
+        await app.StartAsync(ct);
+        agent.Registration = registration with { Url = settings.Url ?? agent.Address };
+        agent._reports.Begin();
+        return agent;
+    }
+
+    static WebApplication Build(Settings settings)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddSimpleConsole(o => (o.SingleLine, o.TimestampFormat) = (true, "HH:mm:ss.fff ")).SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
+        builder.WebHost.UseUrls(settings.Listen).ConfigureKestrel(o => (o.Limits.MaxRequestBodySize, o.AddServerHeader) = (Door.MaxBody, false));
+        return builder.Build();
+    }
+
+    /// <summary>Takes a task if a slot is free. The same lease offered again (its answer was lost) is the same task.</summary>
+    public Offered Offer(NodeTask task)
+    {
+        lock (_gate)
+        {
+            if (_running.Any(r => r?.Task.LeaseId == task.LeaseId && r.Task.Epoch == task.Epoch)) return Offered.Taken;
+            if (_draining) return Offered.Draining;
+            var free = Array.IndexOf(_running, null);
+            // The warm engine of a slot is worth more than the order of slots.
+            if (free < 0) return Offered.Busy;
+            for (var i = 0; i < _slots.Length; i++)
+                if (_running[i] is null && _slots[i].IsWarmFor(task)) free = i;
+            var running = _running[free] = new Running(task, _shop.Clock);
+            _work.RemoveAll(w => w.IsCompleted);
+            _work.Add(Task.Run(() => Work(free, running)));
+            return Offered.Taken;
+        }
+    }
+
+    async Task Work(int slot, Running running)
+    {
+        NodeResult result;
+        try
+        {
+            result = await _slots[slot].Run(running);
+        }
+        catch (Exception e)
+        {
+            // A fault of ours, not of the task: the host must hear of it all the same, and the next task may do better.
+            _app.Logger.LogError(e, "Task {Lease} ended in a fault of the agent", running.Task.LeaseId);
+            result = new TaskFailed(running.Task.LeaseId, running.Task.Epoch, new(0, 0, 0, 0, 0, 0, 0), "NODE_FAULT", $"The agent failed: {e.Message}");
+        }
+        AgentMeters.Ended(result is TaskFailed f ? f.Code : result.GetType().Name);
+        if (result is TaskFailed failed) _app.Logger.LogWarning("Task {Lease} failed: {Code} {Reason}", failed.LeaseId, failed.Code, failed.Reason);
+        lock (_gate) _running[slot] = null;
+        running.Dispose();
+        await _reports.Deliver(result);
+        EndIfDrained();
+    }
+
+    /// <summary>False when no slot works on it.</summary>
+    public bool Abort(LeaseId lease, string reason)
+    {
+        Running? running;
+        lock (_gate) running = _running.FirstOrDefault(r => r?.Task.LeaseId == lease);
+        running?.Abort(reason);
+        return running is not null;
+    }
+
+    public void AbortAll(string reason)
+    {
+        foreach (var running in Busy()) running.Abort(reason);
+    }
+
+    /// <summary>Finishes what it has, takes nothing new, leaves, ends.</summary>
+    public void Drain()
+    {
+        lock (_gate) _draining = true;
+        _app.Logger.LogInformation("Draining");
+        EndIfDrained();
+    }
+
+    void EndIfDrained()
+    {
+        lock (_gate)
+            if (!_draining || _running.Any(r => r is not null)) return;
+        _ended.TrySetResult();
+    }
+
+    internal IReadOnlyList<Running> Busy()
+    {
+        lock (_gate) return [.. _running.OfType<Running>()];
+    }
+
+    public IReadOnlyList<TaskProgress> Progress() => [.. Busy().Select(r => new TaskProgress(r.Task.LeaseId, r.Task.Epoch, r.Done))];
+
+    public NodeStatus Status()
+    {
+        var tasks = Progress();
+        return new(Registration.NodeId, _draining ? "draining" : _reports.Welcome ? "ready" : "joining", _slots.Length, tasks.Count, tasks);
+    }
+
+    /// <summary>Stops now: children die, the host is told, nothing stays in the scratch folder.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate) _draining = true;
+        AbortAll("The node is leaving.");
+        Task[] work;
+        lock (_gate) work = [.. _work];
+        _reports.Hurry();
+        await Task.WhenAll(work);
+        await _reports.Leave();
+        await _app.DisposeAsync();
+        foreach (var slot in _slots) await slot.DisposeAsync();
+        _home.Dispose();
+        HomeFolder.Release(_claim, _shop.Settings.Home);
+        _ended.TrySetResult();
+    }
+}

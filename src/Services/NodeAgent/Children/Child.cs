@@ -1,0 +1,165 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.IO.Pipes;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace FlatRender.NodeAgent.Children;
+
+/// <summary>What to start and how much it may use.</summary>
+/// <param name="MemoryMb">Killed above this; null: no limit.</param>
+sealed record ChildPlan(string What, IReadOnlyList<string> Command, string Folder, int? MemoryMb);
+
+/// <summary>A supervised child process: its pipes, the tail of what it complained, its processor time, and its end.</summary>
+sealed partial class Child : IAsyncDisposable
+{
+    const int TailLength = 4000;
+    readonly Process _process;
+    readonly ChildPlan _plan;
+    readonly StringBuilder _complaints = new();
+    readonly Task _listening, _watching;
+    string? _killedBecause;
+    double _cpu;
+
+    Child(Process process, ChildPlan plan, TimeProvider clock)
+    {
+        (_process, _plan) = (process, plan);
+        Widen(process.StandardInput.BaseStream);
+        Widen(process.StandardOutput.BaseStream);
+        Ended = process.WaitForExitAsync();
+        _listening = Listen();
+        _watching = Watch(clock);
+    }
+
+    public static async Task<Child> Start(ChildPlan plan, Confinement confinement, TimeProvider clock)
+    {
+        var words = confinement.Wrap(plan.Command, network: false);
+        var start = new ProcessStartInfo(words[0], words.Skip(1)) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = plan.Folder };
+        // A child draws untrusted templates: it gets no secret of ours.
+        start.Environment.Remove(Settings.TokenVariable);
+        start.Environment.Remove(Settings.SecretVariable);
+        start.Environment["TMPDIR"] = plan.Folder;
+        return new(await Nursery.Start(start), plan, clock);
+    }
+
+    public int Pid => _process.Id;
+    public Stream Input => _process.StandardInput.BaseStream;
+    public Stream Output => _process.StandardOutput.BaseStream;
+    public Task Ended { get; }
+    public bool HasEnded => Ended.IsCompleted;
+
+    /// <summary>Seconds of processor time so far, as last seen.</summary>
+    public double Cpu => Volatile.Read(ref _cpu);
+
+    public void Kill(string because)
+    {
+        _killedBecause ??= because;
+        if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+    }
+
+    public async Task<int> Wait(CancellationToken ct)
+    {
+        using var stop = ct.Register(() => Kill("the task was stopped"));
+        await Ended;
+        await _listening;
+        await _watching;
+        ct.ThrowIfCancellationRequested();
+        return _process.ExitCode;
+    }
+
+    /// <summary>A sentence about how it ended, with the last lines it wrote.</summary>
+    public string Obituary()
+    {
+        var how = _killedBecause is { } why ? $"{_plan.What} was killed: {why}."
+            : !HasEnded ? $"{_plan.What} is still running."
+            : _process.ExitCode > 128 ? $"{_plan.What} died of signal {_process.ExitCode - 128}."
+            : $"{_plan.What} ended with code {_process.ExitCode}.";
+        var said = Complaints();
+        return said.Length == 0 ? how : $"{how} It said: {said}";
+    }
+
+    public string Complaints()
+    {
+        lock (_complaints) return _complaints.ToString().Trim();
+    }
+
+    async Task Listen()
+    {
+        while (await _process.StandardError.ReadLineAsync() is { } line)
+        {
+            // ffmpeg counts its own processor time at the end, better than we can from outside.
+            if (line.Contains("bench: utime=", StringComparison.Ordinal))
+            {
+                if (BenchCpu(line) is { } seconds) Volatile.Write(ref _cpu, seconds);
+                continue;
+            }
+            if (line.Contains("[info]", StringComparison.Ordinal) || line.Contains("bench: maxrss", StringComparison.Ordinal)) continue;
+            lock (_complaints)
+            {
+                _complaints.AppendLine(line);
+                if (_complaints.Length > TailLength) _complaints.Remove(0, _complaints.Length - TailLength);
+            }
+        }
+    }
+
+    static double? BenchCpu(string line)
+    {
+        var numbers = line.Split(["utime=", "stime=", "s "], StringSplitOptions.RemoveEmptyEntries).Select(t => double.TryParse(t, NumberStyles.Float, CultureInfo.InvariantCulture, out var n) ? n : (double?)null).OfType<double>().Take(2).ToArray();
+        return numbers.Length == 2 ? numbers[0] + numbers[1] : null;
+    }
+
+    async Task Watch(TimeProvider clock)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100), clock);
+        while (!Ended.IsCompleted)
+        {
+            if (ProcessFacts.Of(Pid) is { } facts)
+            {
+                if (facts.Cpu > _cpu) Volatile.Write(ref _cpu, facts.Cpu);
+                if (_plan.MemoryMb is { } limit && facts.ResidentBytes > limit * 1048576L) Kill($"it held {facts.ResidentBytes / 1048576} MB of memory, the limit is {limit} MB");
+            }
+            await Task.WhenAny(Ended, timer.WaitForNextTickAsync().AsTask());
+        }
+    }
+
+    /// <summary>A frame is megabytes and a pipe holds 64 KiB: a larger one saves most of the switching back and forth. A kernel that refuses changes nothing but speed.</summary>
+    static void Widen(Stream stream)
+    {
+        const int setPipeSize = 1031;
+        if (OperatingSystem.IsLinux() && stream is PipeStream pipe) _ = Control(pipe.SafePipeHandle, setPipeSize, 1 << 20);
+    }
+
+    [LibraryImport("libc", EntryPoint = "fcntl")]
+    private static partial int Control(SafeHandle file, int command, int argument);
+
+    public async ValueTask DisposeAsync()
+    {
+        Kill("it is not needed any more");
+        await Ended;
+        await _listening;
+        await _watching;
+        _process.Dispose();
+    }
+}
+
+/// <summary>What the kernel says of a process.</summary>
+readonly record struct ProcessFacts(long ResidentBytes, double Cpu)
+{
+    const double TicksPerSecond = 100;
+
+    /// <summary>Null when it is gone.</summary>
+    public static ProcessFacts? Of(int pid)
+    {
+        try
+        {
+            // The name in brackets may hold anything, also spaces and brackets: fields count from the last bracket.
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            return new(long.Parse(fields[21], CultureInfo.InvariantCulture) * Environment.SystemPageSize, (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)) / TicksPerSecond);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or IndexOutOfRangeException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using System.Diagnostics;
+
+namespace FlatRender.NodeAgent.Children;
+
+/// <summary>How far this machine lets us lock a child in; found out once, by trying.</summary>
+/// <param name="DiesWithAgent">Command words that make the kernel kill the child when the agent dies, however it dies.</param>
+/// <param name="NoNetwork">Command words that give the child an own, empty network.</param>
+public sealed record Confinement(IReadOnlyList<string> DiesWithAgent, IReadOnlyList<string> NoNetwork)
+{
+    public static async Task<Confinement> Probe(CancellationToken ct)
+    {
+        string[] dies = ["setpriv", "--pdeathsig", "KILL", "--"];
+        string[][] lonely = [["unshare", "--net", "--"], ["unshare", "--map-root-user", "--net", "--"]];
+        string[] found = [];
+        foreach (var words in lonely)
+        {
+            if (!await Works(words, ct)) continue;
+            found = words;
+            break;
+        }
+        return new(await Works(dies, ct) ? dies : [], found);
+    }
+
+    /// <summary>What a registration tells of it, as tags.</summary>
+    public IEnumerable<string> Tags => NoNetwork.Count > 0 ? ["no-network"] : [];
+
+    /// <summary>The words of a command, wrapped. The death signal comes innermost: a new user namespace would clear it.</summary>
+    public IReadOnlyList<string> Wrap(IEnumerable<string> command, bool network) => [.. network ? [] : NoNetwork, .. DiesWithAgent, .. command];
+
+    static async Task<bool> Works(string[] words, CancellationToken ct)
+    {
+        try
+        {
+            using var process = await Nursery.Start(new ProcessStartInfo(words[0], [.. words[1..], "true"]) { RedirectStandardOutput = true, RedirectStandardError = true });
+            await process.WaitForExitAsync(ct);
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
+    }
+}

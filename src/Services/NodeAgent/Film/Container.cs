@@ -1,0 +1,84 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Text.Json;
+
+namespace FlatRender.NodeAgent.Film;
+
+/// <summary>What is wrong with an mp4 as a container, by ffprobe: codec, size, rate, count, and every timestamp.</summary>
+static class Container
+{
+    /// <summary>Sentences; none when all is exact.</summary>
+    public static async Task<IReadOnlyList<string>> Problems(Ffmpeg ffmpeg, string path, int width, int height, Rate rate, int frames, CancellationToken ct)
+    {
+        await using var child = await ffmpeg.Probe(Path.GetDirectoryName(path)!,
+            ["-show_entries", "stream=codec_type,codec_name,pix_fmt,width,height,r_frame_rate,time_base,start_pts,duration_ts,nb_frames,color_space,color_primaries,color_transfer,color_range:packet=pts,duration", "-of", "json=c=1", path]);
+        using var stop = ct.Register(() => child.Kill("the task was stopped"));
+        using var text = new StreamReader(child.Output);
+        var json = await text.ReadToEndAsync(ct);
+        if (await child.Wait(ct) != 0) return [child.Obituary()];
+        using var facts = JsonDocument.Parse(json);
+        return [.. Stream(facts.RootElement, width, height, rate, frames), .. Times(facts.RootElement, rate, frames)];
+    }
+
+    static IEnumerable<string> Stream(JsonElement facts, int width, int height, Rate rate, int frames)
+    {
+        var streams = facts.GetProperty("streams");
+        if (streams.GetArrayLength() != 1)
+        {
+            yield return $"There are {streams.GetArrayLength()} streams, not one.";
+            yield break;
+        }
+        var text = CultureInfo.InvariantCulture;
+        (string Name, string Value)[] expected =
+        [
+            ("codec_name", "h264"), ("pix_fmt", "yuv420p"), ("width", width.ToString(text)), ("height", height.ToString(text)), ("r_frame_rate", Reduced(rate)), ("time_base", $"1/{rate.TicksPerSecond}"),
+            ("start_pts", "0"), ("duration_ts", ((long)frames * rate.TicksPerFrame).ToString(text)), ("nb_frames", frames.ToString(text)),
+            ("color_space", "bt709"), ("color_primaries", "bt709"), ("color_transfer", "bt709"), ("color_range", "tv"),
+        ];
+        foreach (var (name, value) in expected)
+        {
+            var found = streams[0].TryGetProperty(name, out var member) ? member.ToString() : "nothing";
+            // A single frame has no distance to another, so no rate can be read from it.
+            if (found != value && !(name == "r_frame_rate" && frames == 1)) yield return $"{name} is {found}, not {value}.";
+        }
+    }
+
+    static IEnumerable<string> Times(JsonElement facts, Rate rate, int frames)
+    {
+        var packets = facts.GetProperty("packets").EnumerateArray().Select(p => (Pts: Long(p, "pts"), Duration: Long(p, "duration"))).OrderBy(p => p.Pts).ToArray();
+        if (packets.Length != frames) yield return $"There are {packets.Length} frames in the file, not {frames}.";
+        for (var i = 0; i < packets.Length; i++)
+        {
+            if (packets[i] == ((long)i * rate.TicksPerFrame, rate.TicksPerFrame)) continue;
+            yield return $"Frame {i} stands at {packets[i].Pts} for {packets[i].Duration} ticks, not at {(long)i * rate.TicksPerFrame} for {rate.TicksPerFrame}.";
+            yield break;
+        }
+    }
+
+    static long Long(JsonElement packet, string name) => packet.TryGetProperty(name, out var value) && value.TryGetInt64(out var number) ? number : long.MinValue;
+
+    static string Reduced(Rate rate)
+    {
+        var divisor = (int)System.Numerics.BigInteger.GreatestCommonDivisor(rate.Num, rate.Den);
+        return string.Create(CultureInfo.InvariantCulture, $"{rate.Num / divisor}/{rate.Den / divisor}");
+    }
+
+    /// <summary>True when a player can start before the whole file is there: the index comes before the pictures.</summary>
+    public static bool StartsFast(string path)
+    {
+        using var file = File.OpenRead(path);
+        Span<byte> head = stackalloc byte[16];
+        for (long at = 0; at + 8 <= file.Length;)
+        {
+            file.Position = at;
+            var read = file.ReadAtLeast(head, 8, throwOnEndOfStream: false);
+            long size = BinaryPrimitives.ReadUInt32BigEndian(head);
+            if (head[4..8].SequenceEqual("moov"u8)) return true;
+            if (head[4..8].SequenceEqual("mdat"u8)) return false;
+            if (size == 1 && read >= 16) size = BinaryPrimitives.ReadInt64BigEndian(head[8..]);
+            if (size < 8) return false;
+            at += size;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,126 @@
+using FlatRender.Contracts;
+using FlatRender.NodeAgent.Children;
+using FlatRender.NodeAgent.Film;
+
+namespace FlatRender.NodeAgent.Work;
+
+/// <summary>What all slots of a node share.</summary>
+sealed record Workshop(Settings Settings, Confinement Confinement, Ffmpeg Ffmpeg, Files Files, TimeProvider Clock);
+
+/// <summary>Runs one task at a time. Its engine stays warm while the next task needs the same scene.</summary>
+sealed class Slot(int number, Workshop shop) : IAsyncDisposable
+{
+    static readonly TimeSpan BetweenPreviews = TimeSpan.FromSeconds(2);
+    Engine? _engine;
+    long? _lastPreview;
+
+    public Workshop Shop => shop;
+    public string Scratch { get; } = Path.Combine(shop.Settings.Home, "scratch", $"slot{number}");
+    string EngineFolder => Path.Combine(shop.Settings.Home, "scratch", $"engine{number}");
+
+    /// <summary>Takes an engine that is up but has nothing loaded.</summary>
+    public void Adopt(Engine engine) => _engine = engine;
+
+    public bool IsWarmFor(NodeTask task) => _engine is { HasEnded: false, Scene: { } scene } && task switch
+    {
+        RenderTask render => scene == Rendering.SceneOf(task, render.Engine),
+        ValidateTask validate => scene == Rendering.SceneOf(task, validate.Engine),
+        _ => false,
+    };
+
+    public bool PreviewIsDue()
+    {
+        if (_lastPreview is { } last && shop.Clock.GetElapsedTime(last) < BetweenPreviews) return false;
+        _lastPreview = shop.Clock.GetTimestamp();
+        return true;
+    }
+
+    /// <summary>An engine that has this scene loaded: the warm one, or a new one.</summary>
+    public async Task<Engine> EngineFor(Scene scene, Stopwatches watches, CancellationToken ct)
+    {
+        if (_engine is { HasEnded: false } warm && warm.Scene == scene) return warm;
+        var fetching = watches.Now;
+        using var template = await shop.Files.Fetch(scene.TemplateDigest, ct);
+        watches.Fetch += watches.Since(fetching);
+        var starting = watches.Now;
+        // Another template never meets what the last one left in memory.
+        if (_engine is { } other && (other.HasEnded || other.Scene is not null || other.Name != scene.Engine)) await DropEngine();
+        try
+        {
+            _engine ??= await Engine.Start(scene.Engine, shop.Settings.Engines[scene.Engine], Directory.CreateDirectory(EngineFolder).FullName, shop.Settings.MemoryMb, shop.Confinement, shop.Clock, ct);
+            using var stop = _engine.KilledBy(ct);
+            await _engine.Load(scene, template.Path, ct);
+            return _engine;
+        }
+        finally
+        {
+            watches.Start += watches.Since(starting);
+        }
+    }
+
+    /// <summary>One result for each task, whatever happens.</summary>
+    public async Task<NodeResult> Run(Running running)
+    {
+        var watches = new Stopwatches(shop.Clock);
+        var task = running.Task;
+        NodeResult Failed(string code, string reason) => new TaskFailed(task.LeaseId, task.Epoch, watches.Times, code, reason);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(running.Aborted, running.Overdue);
+        try
+        {
+            Clear(Scratch);
+            Directory.CreateDirectory(Scratch);
+            return task switch
+            {
+                RenderTask render => await Rendering.Run(render, this, running, watches, stop.Token),
+                ValidateTask validate => await Validating.Run(validate, this, running, watches, stop.Token),
+                AssembleTask assemble => await Assembling.Run(assemble, this, running, watches, stop.Token),
+                _ => Failed("NODE_FAULT", $"This node does not know how to do a {task.GetType().Name}."),
+            };
+        }
+        catch (Exception) when (running.Aborted.IsCancellationRequested)
+        {
+            await DropEngine();
+            return Failed("ABORTED", running.AbortReason);
+        }
+        catch (Exception e) when (running.Overdue.IsCancellationRequested)
+        {
+            await DropEngine();
+            return Failed(task is AssembleTask ? "NODE_FAULT" : "ENGINE_HUNG", $"The task was not done within {task.DeadlineSeconds} s, at frame {running.Done} ({e.Message})");
+        }
+        catch (EngineFault e)
+        {
+            await DropEngine();
+            return Failed(e.Code, e.Message);
+        }
+        catch (EncoderFault e)
+        {
+            return Failed("ENCODER_FAILED", e.Message);
+        }
+        catch (Exception e) when (e is IOException or BlobMissing or HttpRequestException or UnauthorizedAccessException or InvalidDataException or System.Text.Json.JsonException or System.ComponentModel.Win32Exception)
+        {
+            return Failed("NODE_FAULT", e.Message);
+        }
+        finally
+        {
+            Clear(Scratch);
+        }
+    }
+
+    async Task DropEngine()
+    {
+        if (_engine is { } engine) await engine.DisposeAsync();
+        _engine = null;
+        Clear(EngineFolder);
+    }
+
+    static void Clear(string folder)
+    {
+        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await DropEngine();
+        Clear(Scratch);
+    }
+}

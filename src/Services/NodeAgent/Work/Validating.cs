@@ -1,0 +1,50 @@
+using FlatRender.Contracts;
+using FlatRender.NodeAgent.Pixels;
+
+namespace FlatRender.NodeAgent.Work;
+
+/// <summary>Checks another node's segment, and draws sampled frames again: an encoder can be faithful to a picture that was drawn wrong.</summary>
+static class Validating
+{
+    public static async Task<NodeResult> Run(ValidateTask task, Slot slot, Running running, Stopwatches watches, CancellationToken ct)
+    {
+        var verdict = await SegmentCheck.Run(task.Segment, task, slot, running, watches, ct);
+        var corrupt = new SortedSet<int>(verdict.Corrupt);
+        var reason = verdict.Reason;
+        if (verdict.Manifest is { } manifest && verdict.Good && task.SampleFrames.Count > 0)
+        {
+            var different = await Redraw(task, manifest, slot, watches, ct);
+            if (different.Count > 0) reason = $"Drawn again, the picture is another in {string.Join(", ", Footage.Runs(different))}.";
+            corrupt.UnionWith(different);
+        }
+        return new TaskValidated(task.LeaseId, task.Epoch, watches.Times, [.. verdict.Missing], [.. corrupt], reason, verdict.Warnings);
+    }
+
+    /// <summary>Sampled frames that come out otherwise: by checksum where engine and hardware are the renderer's, else by signature.</summary>
+    static async Task<IReadOnlyList<int>> Redraw(ValidateTask task, SegmentManifest manifest, Slot slot, Stopwatches watches, CancellationToken ct)
+    {
+        var (width, height) = (task.Film.Width, task.Film.Height);
+        var engine = await slot.EngineFor(Rendering.SceneOf(task, task.Engine), watches, ct);
+        var exact = engine.Digest == manifest.EngineDigest && Hardware.Architecture == manifest.Architecture;
+        var marks = manifest.Frames.ToDictionary(f => f.Index);
+        var step = FrameStep.Parse(task.Film.FrameStep);
+        using var kill = engine.KilledBy(ct);
+        using var rgba = new Buffers(width * height * 4);
+        var picture = new byte[I420.Size(width, height)];
+        var different = new List<int>();
+        var drawing = watches.Now;
+        var cpu = engine.Cpu;
+        await engine.Draw([.. task.SampleFrames.Distinct().Where(marks.ContainsKey).Order().Select(i => (i, step.At(i)))], width * height * 4, rgba.Rent, (index, pixels) =>
+        {
+            var again = Rendering.Mark(index, pixels, width, height, picture);
+            var same = exact ? again.Crc32C == marks[index].Crc32C
+                : Tolerance.Distance(Convert.FromBase64String(again.Signature), Convert.FromBase64String(marks[index].Signature)) <= Tolerance.Of(width, height);
+            if (!same) different.Add(index);
+            rgba.Return(pixels);
+            return ValueTask.CompletedTask;
+        }, ct);
+        watches.Draw += watches.Since(drawing);
+        watches.Cpu(engine.Cpu - cpu);
+        return different;
+    }
+}

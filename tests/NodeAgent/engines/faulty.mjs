@@ -1,0 +1,91 @@
+// A stand-in engine that speaks the engine protocol and goes wrong as its template says:
+// {"faults":{"5":"crash"|"hang"|"size"|"black"|"flip"|"repeat"|"hog"|"slow"}, "once":"/path"}; with "once", only while that file does not exist.
+// Its pictures need no library: a gradient and a square that moves with the frame, a noisy one with {"noise":true}.
+import { createInterface } from 'node:readline'
+import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+
+let scene = null
+const hoard = []
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line)
+  if (request.op === 'hello') send({ id: request.id, engine: 'faulty', version: '1', digest: 'fa'.repeat(32) })
+  else if (request.op === 'load') load(request)
+  else await render(request)
+}
+
+function load({ id, template, width, height }) {
+  const plan = JSON.parse(readFileSync(template, 'utf8'))
+  if (plan.invalid) return send({ id, error: { code: 'TEMPLATE_INVALID', message: plan.invalid } })
+  scene = { plan, width, height, base: gradient(width, height) }
+  send({ id, ok: true })
+}
+
+async function render({ id, frames }) {
+  let last = null
+  for (const { index, at } of frames) {
+    let pixels = picture(at)
+    const fault = faultAt(index)
+    if (fault === 'crash') { writeSync(2, `the engine fell over at frame ${index}\n`); process.abort() }
+    if (fault === 'hang') await new Promise(() => setInterval(() => {}, 1000))
+    if (fault === 'size') pixels = pixels.subarray(0, pixels.length - 4)
+    if (fault === 'black') for (let i = 0; i < pixels.length; i += 4) pixels.fill(0, i, i + 3)
+    if (fault === 'flip') pixels[pixels.length >> 1] ^= 0x10
+    if (fault === 'repeat' && last) pixels = last
+    if (fault === 'hog') for (;;) { hoard.push(Buffer.alloc(16 << 20, 1)); await new Promise(setImmediate) }
+    if (fault === 'slow') await new Promise(resolve => setTimeout(resolve, 200))
+    send({ id, index, bytes: pixels.length }, pixels)
+    last = pixels
+  }
+  send({ id, done: true })
+}
+
+function faultAt(index) {
+  const fault = scene.plan.faults?.[index] ?? scene.plan.faults?.['*']
+  if (!fault || !scene.plan.once) return fault
+  if (existsSync(scene.plan.once)) return undefined
+  writeFileSync(scene.plan.once, 'done')
+  return fault
+}
+
+function gradient(width, height) {
+  const pixels = Buffer.alloc(width * height * 4)
+  for (let y = 0, i = 0; y < height; y++)
+    for (let x = 0; x < width; x++, i += 4) {
+      pixels[i] = (x * 200 / width) | 0
+      pixels[i + 1] = (y * 200 / height) | 0
+      pixels[i + 2] = 90
+      pixels[i + 3] = 255
+    }
+  return pixels
+}
+
+function picture(at) {
+  const { width, height, base, plan } = scene
+  const pixels = Buffer.from(base)
+  const size = Math.max(1, Math.min(width, height) >> 2)
+  const left = Math.round(at * 7) % Math.max(1, width - size)
+  const top = Math.round(at * 3) % Math.max(1, height - size)
+  for (let y = top; y < top + size; y++) pixels.fill(Buffer.from([250, (at * 37) & 255, 20, 255]), (y * width + left) * 4, (y * width + left + size) * 4)
+  if (plan.noise) {
+    let seed = (at * 2654435761) >>> 0 || 1
+    for (let i = 0; i < pixels.length; i += 4)
+      for (let c = 0; c < 3; c++) {
+        seed ^= seed << 13; seed ^= seed >>> 17; seed ^= seed << 5
+        pixels[i + c] = seed & 255
+      }
+  }
+  return pixels
+}
+
+function send(header, payload) {
+  const json = Buffer.from(JSON.stringify(header))
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(json.length)
+  for (const part of payload ? [length, json, payload] : [length, json]) writeAll(part)
+}
+
+function writeAll(bytes) {
+  for (let at = 0; at < bytes.length;)
+    try { at += writeSync(1, bytes, at) } catch (e) { if (e.code !== 'EAGAIN') process.exit(0) }
+}
