@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using FlatRender.Contracts;
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection;
@@ -98,7 +97,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     async Task SendAsync(IBus bus, Sending sending, CancellationToken cancel)
     {
         var type = options.Vocabulary.TypeOf(sending.Type);
-        var message = JsonSerializer.Deserialize(sending.Data, type, Wire.Json)!;
+        var message = options.Vocabulary.Read(sending.Type, sending.Data);
         var messageId = Ids.Derived(sending.StreamId, $"agenda {sending.Id}");
         _inFlight?.Add(messageId, sending.Id, sending.Kind == "remind");
         using var activity = Source.StartActivity(sending.Type, ActivityKind.Producer, sending.Trace);

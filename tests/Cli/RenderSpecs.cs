@@ -45,7 +45,7 @@ public sealed class RenderSpecs : IAsyncLifetime
         (await _desk.RenderAsync("card.json", "--json", "--timing")).ShouldBe(0);
         _desk.Json.GetProperty("output").GetString().ShouldBe(_desk.Path("card.mp4"));
         _desk.Json.GetProperty("render").GetProperty("step").GetString().ShouldBe("Done");
-        _desk.Json.GetProperty("timing").EnumerateObject().Select(t => t.Name).ShouldBe(["submit", "plan", "render", "download", "total"]);
+        _desk.Json.GetProperty("timing").EnumerateObject().Select(t => t.Name).ShouldBe(["submit", "plan", "render", "follow", "download", "total"]);
         _desk.Notes.ShouldContain("draw frames");
     }
 

@@ -5,7 +5,7 @@ static class Wait
 {
     public static async Task UntilAsync(Func<bool> seen)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         while (!seen())
             await tick.WaitForNextTickAsync(patience.Token);

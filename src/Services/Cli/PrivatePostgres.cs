@@ -47,7 +47,7 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
         try
         {
             var own = Path.Combine(home.Folder, name);
-            if (await user.OwnFolderAsync(own, stop))
+            if (Directory.Exists(Path.Combine(own, "data")) || await user.OwnFolderAsync(own, stop))
                 return own;
             Directory.Delete(own);
             var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(home.Folder)))[..12];

@@ -18,7 +18,7 @@ public static class RenderCommand
 
         var submitted = await seconds.OfAsync("submit", () => SubmitAsync(session.Api, request, stop));
         Report.Warnings(at.Terminal, submitted.Warnings);
-        var ended = await FollowAsync(at, session, submitted, stop);
+        var ended = await seconds.OfAsync("follow", () => FollowAsync(at, session, submitted, stop));
         if (ended.Step != Step.Done)
             throw Refusal.Failed(ended.ErrorCode ?? ended.Step.ToUpperInvariant(), $"the render {(ended.Step == Step.Cancelled ? "was cancelled" : "failed")}: {ended.ErrorCode} {ended.Reason}".Replace(":  ", ": ", StringComparison.Ordinal), ended.TraceId, $"{ended.JobId}");
 

@@ -42,12 +42,13 @@ public static partial class TestCommand
         return failed == 0 ? Exit.Ok : Exit.Failed;
     }
 
-    /// <summary>The solution's test projects, the scripts of tests/Engine, and the format check.</summary>
+    /// <summary>The solution's test projects (not what they only use), the scripts of tests/Engine, and the format check.</summary>
     public static IReadOnlyList<Suite> Find(string root, string solution)
     {
         if (!File.Exists(solution))
             throw Refusal.BadInput("NO_SOLUTION", $"there is no {solution}: tests run in a checkout");
-        var projects = TestProject().Matches(File.ReadAllText(solution)).Select(m => Path.Combine(root, m.Groups[1].Value.Replace('\\', '/'))).Where(p => !p.Contains("/Bench/", StringComparison.Ordinal));
+        var projects = TestProject().Matches(File.ReadAllText(solution)).Select(m => Path.Combine(root, m.Groups[1].Value.Replace('\\', '/')))
+            .Where(p => !p.Contains("/Bench/", StringComparison.Ordinal) && !File.ReadAllText(p).Contains("<IsTestProject>false<", StringComparison.Ordinal));
         var scripts = Path.Combine(root, "tests", "Engine");
         return
         [

@@ -23,7 +23,7 @@ public sealed record DotnetSuite(string Project) : Suite(Path.GetFileName(Path.G
 {
     public override async Task<SuiteResult> RunAsync(Workplace at, IReadOnlyDictionary<string, string> variables, string? filter, CancellationToken stop)
     {
-        var results = Path.Combine(at.Home.Folder, "test-results");
+        var results = Directory.CreateDirectory(Path.Combine(at.Home.Folder, "test-results")).FullName;
         var trx = Path.Combine(results, Name + ".trx");
         File.Delete(trx);
         string[] only = filter is null ? [] : ["--filter", $"FullyQualifiedName~{filter}"];
@@ -73,8 +73,18 @@ public sealed partial record NodeSuite(string Folder) : Suite(Path.GetFileName(F
             return SuiteResult.Broken($"no test ran:\n{ran.Output}{ran.Errors}");
         if (ran.ExitCode != 0 && failed == 0)
             failed = 1;
-        return new(passed, failed, failed == 0 ? "" : ran.Output + ran.Errors);
+        return new(passed, failed, failed == 0 ? "" : FailuresOf(ran.Output) is { Length: > 0 } told ? told + ran.Errors : ran.Output + ran.Errors);
     }
+
+    /// <summary>The parts of TAP output that tell of a failure, without those that tell of a success.</summary>
+    static string FailuresOf(string tap) =>
+        string.Join("", Subtest().Split(tap).Where(part => NotOk().IsMatch(part)).Select(part => "# Subtest: " + part.TrimEnd() + "\n"));
+
+    [GeneratedRegex(@"^\s*# Subtest: ", RegexOptions.Multiline)]
+    private static partial Regex Subtest();
+
+    [GeneratedRegex(@"^\s*not ok ", RegexOptions.Multiline)]
+    private static partial Regex NotOk();
 
     [GeneratedRegex(@"^# (tests|pass|fail|cancelled|skipped|todo) (\d+)\r?$", RegexOptions.Multiline)]
     private static partial Regex Total();

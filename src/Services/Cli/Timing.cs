@@ -8,9 +8,10 @@ public sealed class Timing
 {
     static readonly (string Name, string Meaning)[] s_known =
     [
-        ("postgres", "start the database"), ("host", "start the host"), ("node", "start the render node"), ("submit", "upload, check and queue"),
-        ("plan", "prepare the template"), ("queue", "wait for a node"), ("render", "draw frames"), ("encode", "encode frames"), ("check", "check what was drawn"),
-        ("assemble", "join and check the film"), ("download", "fetch the film"), ("total", "the whole command"),
+        ("postgres", "start the database"), ("host", "start the host"), ("node", "start the render node"), ("submit", "upload, prepare, check and queue"),
+        ("plan", "prepare the template"), ("fetch", "fetch files (all slots together, as are the next)"), ("start", "start engines"), ("draw", "draw frames"), ("render", "draw frames"), ("encode", "encode frames"),
+        ("check", "check what was drawn, and the film"), ("assemble", "join the film"), ("store", "store files"), ("cpu", "processor time of all that"),
+        ("follow", "from queued to done"), ("download", "fetch the film"), ("total", "the whole command"),
     ];
 
     readonly Dictionary<string, double> _seconds = [];
@@ -45,8 +46,8 @@ public sealed class Timing
     /// <summary>In the order of the work; names that only the host knows come before the download.</summary>
     IEnumerable<string> Ordered()
     {
-        var last = s_known[^2..].Select(k => k.Name).ToArray();
-        var first = s_known[..^2].Select(k => k.Name).ToArray();
+        var last = s_known[^3..].Select(k => k.Name).ToArray();
+        var first = s_known[..^3].Select(k => k.Name).ToArray();
         return first.Where(_seconds.ContainsKey).Concat(_seconds.Keys.Except(first).Except(last).Order(StringComparer.Ordinal)).Concat(last.Where(_seconds.ContainsKey));
     }
 }

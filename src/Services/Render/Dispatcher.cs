@@ -1,7 +1,6 @@
 using FlatRender.Contracts;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace FlatRender.Render;
 
@@ -31,10 +30,10 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, Bell bel
             {
                 return;
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or InvalidOperationException)
+            catch (Exception e)
             {
-                // The book stays as it is; the next look tries again.
-                log.LogWarning(e, "The dispatcher could not reach its book");
+                // Whatever it was, the book stays as it is and the next look tries again: one bad row must not stop everybody's work.
+                log.LogError(e, "The dispatcher could not hand out work");
             }
         }
     }

@@ -11,7 +11,7 @@ namespace FlatRender.Render;
 public sealed class Preparation(Blobs blobs, ILogger<Preparation> log)
 {
     static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
-    static readonly string Script = Path.Combine(AppContext.BaseDirectory, "prepare", "prepare.mjs");
+    static readonly string Script = FindScript();
 
     // A preparation takes most of a core; more at once would only make each slower.
     readonly SemaphoreSlim _slots = new(Environment.ProcessorCount);
@@ -22,6 +22,15 @@ public sealed class Preparation(Blobs blobs, ILogger<Preparation> log)
     sealed record AnswerFilm(int Width, int Height, int Frames, int RateNum, int RateDen, Rect Fit, string Background);
 
     static readonly Limits House = new(MaxSeconds: 3600, MaxPixels: 7680 * 4320, MaxTemplateBytes: 64 << 20, MaxFrames: 216_000);
+
+    // Beside the program in an image; in a checkout, up from the build's folder.
+    static string FindScript()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            foreach (var place in new[] { "prepare", Path.Combine("src", "Services", "Render", "prepare") })
+                if (Path.Combine(folder.FullName, place, "prepare.mjs") is var script && System.IO.File.Exists(script)) return script;
+        throw new FileNotFoundException("prepare/prepare.mjs is neither beside the program nor above it.");
+    }
 
     /// <returns><see cref="RenderPrepared"/> or <see cref="RenderRefused"/>.</returns>
     public async Task<object> PrepareAsync(PrepareRender ask, CancellationToken cancel)
