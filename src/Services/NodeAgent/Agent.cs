@@ -22,7 +22,7 @@ public sealed class Agent : IAsyncDisposable
     readonly Lock _gate = new();
     readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     bool _draining;
-    int _gone;
+    int _gone, _undelivered;
 
     Agent(WebApplication app, Workshop shop, Home home, FileStream claim, NodeRegistration registration, IReadOnlyList<Engine> spares)
     {
@@ -44,6 +44,7 @@ public sealed class Agent : IAsyncDisposable
     /// <summary>Opens the door and begins to call home; the host need not be there yet.</summary>
     public static async Task<Agent> Start(Settings settings, TimeProvider clock, CancellationToken ct)
     {
+        if (Confinement.Missing("node", "ffmpeg", "ffprobe").ToArray() is { Length: > 0 } missing) throw new BadArguments([.. missing.Select(m => $"'{m}' is not installed (not found in PATH).")]);
         var claim = HomeFolder.Claim(settings.Home);
         var confinement = await Confinement.Probe(ct);
         var id = HomeFolder.Identity(settings.Home);
@@ -92,6 +93,7 @@ public sealed class Agent : IAsyncDisposable
                 if (_running[i] is null && _slots[i].IsWarmFor(task)) free = i;
             var running = _running[free] = new Running(task, _shop.Clock);
             _work.RemoveAll(w => w.IsCompleted);
+            _undelivered++;
             _work.Add(Task.Run(() => Work(free, running)));
             return Offered.Taken;
         }
@@ -115,6 +117,7 @@ public sealed class Agent : IAsyncDisposable
         lock (_gate) _running[slot] = null;
         running.Dispose();
         await _reports.Deliver(result);
+        lock (_gate) _undelivered--;
         EndIfDrained();
     }
 
@@ -143,7 +146,7 @@ public sealed class Agent : IAsyncDisposable
     void EndIfDrained()
     {
         lock (_gate)
-            if (!_draining || _running.Any(r => r is not null)) return;
+            if (!_draining || _undelivered > 0) return;
         _ended.TrySetResult();
     }
 
