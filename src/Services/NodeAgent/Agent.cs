@@ -66,9 +66,18 @@ public sealed class Agent : IAsyncDisposable
         foreach (var unused in spares.Skip(settings.Slots)) await unused.DisposeAsync();
         Door.Map(app, agent, new CallerCheck(settings.Secret, clock));
         await app.StartAsync(ct);
-        agent.Registration = registration with { Url = settings.Url ?? agent.Address };
+        agent.Registration = registration with { Url = settings.Url ?? Reachable(agent.Address) };
         agent._reports.Begin();
         return agent;
+    }
+
+    /// <summary>"Every address" is where we listen, not where others find us.</summary>
+    static string Reachable(string address)
+    {
+        var url = new UriBuilder(address);
+        if (url.Host is not ("0.0.0.0" or "[::]")) return address;
+        url.Host = Environment.MachineName;
+        return url.Uri.GetLeftPart(UriPartial.Authority);
     }
 
     static WebApplication Build(Settings settings)
