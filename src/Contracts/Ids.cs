@@ -5,25 +5,17 @@ using System.Text.Json.Serialization;
 namespace FlatRender.Contracts;
 
 /// <summary>An id of one kind of thing: a type of its own inside, a plain UUID v4 on the wire.</summary>
-public interface IId<TSelf> : IParsable<TSelf> where TSelf : struct, IId<TSelf>
+public interface IId<TSelf> where TSelf : struct, IId<TSelf>
 {
     Guid Value { get; }
     static abstract TSelf From(Guid value);
-
-    static TSelf IParsable<TSelf>.Parse(string s, IFormatProvider? provider) => TSelf.From(Guid.Parse(s));
-
-    static bool IParsable<TSelf>.TryParse(string? s, IFormatProvider? provider, out TSelf id)
-    {
-        var ok = Guid.TryParse(s, out var value);
-        id = TSelf.From(value);
-        return ok;
-    }
 }
 
 [JsonConverter(typeof(IdJson<JobId>))]
 public readonly record struct JobId(Guid Value) : IId<JobId>
 {
     public static JobId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out JobId id) => Ids.TryParse(text, out id);
     public override string ToString() => Value.ToString();
 }
 
@@ -31,6 +23,7 @@ public readonly record struct JobId(Guid Value) : IId<JobId>
 public readonly record struct TenantId(Guid Value) : IId<TenantId>
 {
     public static TenantId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out TenantId id) => Ids.TryParse(text, out id);
     public override string ToString() => Value.ToString();
 }
 
@@ -38,6 +31,7 @@ public readonly record struct TenantId(Guid Value) : IId<TenantId>
 public readonly record struct UserId(Guid Value) : IId<UserId>
 {
     public static UserId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out UserId id) => Ids.TryParse(text, out id);
     public override string ToString() => Value.ToString();
 }
 
@@ -45,6 +39,7 @@ public readonly record struct UserId(Guid Value) : IId<UserId>
 public readonly record struct NodeId(Guid Value) : IId<NodeId>
 {
     public static NodeId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out NodeId id) => Ids.TryParse(text, out id);
     public override string ToString() => Value.ToString();
 }
 
@@ -52,6 +47,7 @@ public readonly record struct NodeId(Guid Value) : IId<NodeId>
 public readonly record struct LeaseId(Guid Value) : IId<LeaseId>
 {
     public static LeaseId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out LeaseId id) => Ids.TryParse(text, out id);
     public override string ToString() => Value.ToString();
 }
 
@@ -59,6 +55,7 @@ public readonly record struct LeaseId(Guid Value) : IId<LeaseId>
 public readonly record struct TemplateId(Guid Value) : IId<TemplateId>
 {
     public static TemplateId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out TemplateId id) => Ids.TryParse(text, out id);
     public override string ToString() => Value.ToString();
 }
 
@@ -82,6 +79,14 @@ public static class Ids
         Span<byte> hash = stackalloc byte[32];
         SHA256.HashData(input[..length], hash);
         return Versioned(hash[..16]);
+    }
+
+    /// <summary>For routes: a UUID in any of its usual forms.</summary>
+    public static bool TryParse<T>(string? text, out T id) where T : struct, IId<T>
+    {
+        var ok = Guid.TryParse(text, out var value);
+        id = T.From(value);
+        return ok;
     }
 
     static Guid Versioned(Span<byte> bytes)

@@ -18,6 +18,14 @@ public interface IReminder : IAboutOrder
     DateTimeOffset Due { get; }
 }
 
+/// <summary>A verdict against frames, by film frame number.</summary>
+public interface IRejection : IAboutOrder
+{
+    IReadOnlyList<int> MissingFrames { get; }
+    IReadOnlyList<int> CorruptFrames { get; }
+    string Reason { get; }
+}
+
 /// <summary>The film to make. Sizes in pixels, always even; the rate is an exact fraction of frames a second.</summary>
 /// <param name="Fit">Where the composition lies in the film.</param>
 /// <param name="FrameStep">Composition frames a film frame, "numerator/denominator": frame i shows composition frame i × step.</param>
@@ -31,16 +39,26 @@ public sealed record FilmSpec(int Width, int Height, int Frames, int RateNum, in
 public sealed record Rect(double X, double Y, double Width, double Height);
 
 /// <summary>A delivered film. Digests are SHA-256 in lower-case hex; sizes in bytes; durations in seconds.</summary>
-public sealed record FilmFile(string Digest, long SizeBytes, string ThumbnailDigest, double DurationSec, int Frames, double ComputeSeconds);
+/// <param name="Spent">Seconds of work by kind (fetch, start, draw, encode, check, store), all nodes together.</param>
+public sealed record FilmFile(string Digest, long SizeBytes, string ThumbnailDigest, double DurationSec, int Frames, double ComputeSeconds, IReadOnlyDictionary<string, double>? Spent = null);
 
 // What people ask of the pipeline.
 
-public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority) : IAboutRender;
+/// <param name="Warnings">What preflight found that is no reason to refuse.</param>
+public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings) : IAboutRender;
 /// <param name="Progress">Per cent done, as the caller saw it.</param>
 public sealed record CancelRender(JobId JobId, string By, string Reason, int Progress) : IAboutRender;
 public sealed record RetryRender(JobId JobId, string By, string Reason) : IAboutRender;
 public sealed record HoldRender(JobId JobId, string By, string Reason) : IAboutRender;
 public sealed record ReleaseRender(JobId JobId, string By, string Reason) : IAboutRender;
+
+// What the gateway asks before it submits: is there anything wrong with this? The bundle, the inputs and the answer's template are blobs, by digest.
+
+/// <param name="InputsDigest">A JSON object, field key -> text, colour or data: URI.</param>
+/// <param name="Fps">As in <see cref="NewRender"/>.</param>
+public sealed record PrepareRender(string BundleDigest, string InputsDigest, int? Width, int? Height, string? Fps, string? Background);
+public sealed record RenderPrepared(string TemplateDigest, FilmSpec Film, IReadOnlyList<Problem> Warnings);
+public sealed record RenderRefused(IReadOnlyList<Problem> Errors, IReadOnlyList<Problem> Warnings);
 
 // What the pipeline asks of the render service and of the tenant's purse.
 
@@ -49,7 +67,7 @@ public sealed record ResumeFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record ValidateFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record RepairFrames(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames) : IAboutOrder;
 public sealed record AssembleFilm(JobId JobId, int Order) : IAboutOrder;
-public sealed record StopWork(JobId JobId, string Reason) : IAboutRender;
+public sealed record StopWork(JobId JobId, int Order, string Reason) : IAboutOrder;
 public sealed record HoldWork(JobId JobId) : IAboutRender;
 public sealed record ReleaseWork(JobId JobId) : IAboutRender;
 public sealed record CaptureCredits(JobId JobId, TenantId TenantId, int Order) : IAboutOrder;
@@ -60,9 +78,9 @@ public sealed record RefundCredits(JobId JobId, TenantId TenantId, int Order, st
 public sealed record WorkStarted(JobId JobId, int Order, NodeId NodeId) : IAboutOrder;
 public sealed record FramesRendered(JobId JobId, int Order, double ComputeSeconds) : IAboutOrder;
 public sealed record FramesAccepted(JobId JobId, int Order) : IAboutOrder;
-public sealed record FramesRejected(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames, string Reason) : IAboutOrder;
+public sealed record FramesRejected(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames, string Reason) : IRejection;
 public sealed record FilmAccepted(JobId JobId, int Order, FilmFile Film) : IAboutOrder;
-public sealed record FilmRejected(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames, string Reason) : IAboutOrder;
+public sealed record FilmRejected(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames, string Reason) : IRejection;
 public sealed record RendererFailed(JobId JobId, int Order, string Code, string Reason) : IAboutOrder;
 
 // What the pipeline reminds itself of.
@@ -74,7 +92,7 @@ public sealed record RepairStalled(JobId JobId, int Order, DateTimeOffset Due) :
 
 // What happened. The name of a fact is the step it leads to (held and released lead nowhere).
 
-public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, int Order, string Reason) : IAboutOrder;
+public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, int Order, string Reason) : IAboutOrder;
 public sealed record JobRequeued(JobId JobId, int Order, int Stalls, string By, string Reason) : IAboutOrder;
 public sealed record JobRendering(JobId JobId, int Order, int Stalls, NodeId? NodeId, DateTimeOffset StartedAt, string Reason) : IAboutOrder;
 public sealed record JobValidating(JobId JobId, int Order, int Stalls, double ComputeSeconds, string Reason) : IAboutOrder;

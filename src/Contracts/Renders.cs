@@ -41,4 +41,4 @@ public sealed record RenderView(
 /// <summary>One fact of a render's history. <paramref name="Seq"/> is the stream version.</summary>
 public sealed record TimelineEntry(long Seq, string Type, DateTimeOffset At, string Reason, System.Text.Json.JsonElement Data);
 
-public sealed record Page<T>(IReadOnlyList<T> Items, int PageNumber, int PageSize, long Total);
+public sealed record Page<T>(IReadOnlyList<T> Items, [property: System.Text.Json.Serialization.JsonPropertyName("page")] int PageNumber, int PageSize, long Total);

@@ -19,6 +19,8 @@ public static class Wire
         // Persian and accents stay readable in the database; nothing of ours is pasted into HTML unescaped.
         options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
         options.MaxDepth = 64;
+        // PostgreSQL's jsonb orders members as it likes; what says the kind need not come first.
+        options.AllowOutOfOrderMetadataProperties = true;
         return options;
     }
 }

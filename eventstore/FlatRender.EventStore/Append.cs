@@ -1,0 +1,97 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace FlatRender.EventStore;
+
+/// <summary>The call of <c>sql/functions/append.sql</c> on a connection of its own, prepared once and opened again when it breaks.</summary>
+sealed class Append(EventStoreOptions options) : IAsyncDisposable
+{
+    NpgsqlConnection? _connection;
+    NpgsqlCommand? _command;
+
+    /// <summary>The streams whose unit got in. Units are sorted by stream, one a stream.</summary>
+    public async Task<HashSet<Guid>> RunAsync(List<UnitOfWork> units)
+    {
+        try
+        {
+            var command = await CommandAsync();
+            Fill(command.Parameters, units);
+            var accepted = new HashSet<Guid>(units.Count);
+            await using var rows = await command.ExecuteReaderAsync();
+            while (await rows.ReadAsync()) accepted.Add(rows.GetGuid(0));
+            return accepted;
+        }
+        catch (Exception) when (_connection is { State: not System.Data.ConnectionState.Open })
+        {
+            await CloseAsync();
+            throw;
+        }
+    }
+
+    static void Fill(NpgsqlParameterCollection p, List<UnitOfWork> units)
+    {
+        var facts = units.Sum(u => u.Facts.Count);
+        var agenda = units.Sum(u => u.Agenda.Count);
+        var n = 0;
+        Set(p, n++, units, u => u.StreamId);
+        Set(p, n++, units, u => u.StreamType);
+        Set(p, n++, units, u => u.Expected);
+        Set(p, n++, units, u => u.Expected + u.Facts.Count);
+        Set(p, n++, units, u => u.Now);
+        Set(p, n++, units, u => u.MemoryJson);
+        SetAll(p, n++, facts, units, u => u.Facts, (u, _) => u.StreamId);
+        SetAll(p, n++, facts, units, u => u.Facts, (_, f) => f.Version);
+        SetAll(p, n++, facts, units, u => u.Facts, (_, f) => f.EventId);
+        SetAll(p, n++, facts, units, u => u.Facts, (_, f) => f.Type);
+        SetAll(p, n++, facts, units, u => u.Facts, (_, f) => f.Data);
+        SetAll(p, n++, facts, units, u => u.Facts, (_, f) => f.Headers);
+        SetAll(p, n++, agenda, units, u => u.Agenda, (u, _) => u.StreamId);
+        SetAll(p, n++, agenda, units, u => u.Agenda, (_, a) => a.Kind);
+        SetAll(p, n++, agenda, units, u => u.Agenda, (_, a) => a.Due);
+        SetAll(p, n++, agenda, units, u => u.Agenda, (_, a) => a.Type);
+        SetAll(p, n++, agenda, units, u => u.Agenda, (_, a) => a.Data);
+        SetAll(p, n, agenda, units, u => u.Agenda, (_, a) => a.Headers);
+    }
+
+    static void Set<T>(NpgsqlParameterCollection p, int n, List<UnitOfWork> units, Func<UnitOfWork, T> of)
+    {
+        var values = new T[units.Count];
+        for (var i = 0; i < values.Length; i++) values[i] = of(units[i]);
+        p[n].Value = values;
+    }
+
+    static void SetAll<TRow, T>(NpgsqlParameterCollection p, int n, int count, List<UnitOfWork> units, Func<UnitOfWork, List<TRow>> rows, Func<UnitOfWork, TRow, T> of)
+    {
+        var values = new T[count];
+        var i = 0;
+        foreach (var unit in units)
+            foreach (var row in rows(unit))
+                values[i++] = of(unit, row);
+        p[n].Value = values;
+    }
+
+    async Task<NpgsqlCommand> CommandAsync()
+    {
+        if (_command is not null) return _command;
+        _connection = await options.DataSource.OpenConnectionAsync();
+        NpgsqlDbType[] types =
+        [
+            NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.Bigint, NpgsqlDbType.Bigint, NpgsqlDbType.TimestampTz, NpgsqlDbType.Jsonb,
+            NpgsqlDbType.Uuid, NpgsqlDbType.Bigint, NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.Jsonb, NpgsqlDbType.Jsonb,
+            NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.TimestampTz, NpgsqlDbType.Varchar, NpgsqlDbType.Jsonb, NpgsqlDbType.Jsonb,
+        ];
+        var command = new NpgsqlCommand($"SELECT * FROM {options.Schema}.append({string.Join(", ", types.Select((_, i) => $"${i + 1}"))})", _connection);
+        foreach (var type in types) command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | type });
+        await command.PrepareAsync();
+        return _command = command;
+    }
+
+    async Task CloseAsync()
+    {
+        if (_command is not null) await _command.DisposeAsync();
+        if (_connection is not null) await _connection.DisposeAsync();
+        (_command, _connection) = (null, null);
+    }
+
+    public async ValueTask DisposeAsync() => await CloseAsync();
+}

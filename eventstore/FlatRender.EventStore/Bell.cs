@@ -1,0 +1,64 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace FlatRender.EventStore;
+
+/// <summary>
+/// Tells other processes that something was committed, so that the leading relay need not poll fast. Never inside the writing transaction (NOTIFY makes
+/// commits queue up): after it, on a connection of its own, many commits with one ring. A lost ring costs one poll.
+/// </summary>
+public sealed partial class Bell(EventStoreOptions options, Wake wake, TimeProvider clock, ILogger<Bell> log) : BackgroundService
+{
+    readonly Signal _committed = wake.OnCommitsHere();
+
+    string Channel => $"flatrender_{options.Schema}";
+
+    protected override Task ExecuteAsync(CancellationToken stopping) => Task.WhenAll(
+        KeptUpAsync(RingAsync, stopping),
+        options.Relay ? KeptUpAsync(HearAsync, stopping) : Task.CompletedTask);
+
+    async Task RingAsync(NpgsqlConnection db, CancellationToken stopping)
+    {
+        // A ring is worth no fsync.
+        await RunAsync(db, "SET synchronous_commit = off", stopping);
+        while (true)
+        {
+            await _committed.WaitAsync(Timeout.InfiniteTimeSpan, clock, stopping);
+            await RunAsync(db, $"NOTIFY {Channel}", stopping);
+        }
+    }
+
+    async Task HearAsync(NpgsqlConnection db, CancellationToken stopping)
+    {
+        db.Notification += (_, _) => wake.CommittedElsewhere();
+        await RunAsync(db, $"LISTEN {Channel}", stopping);
+        while (true) await db.WaitAsync(stopping);
+    }
+
+    async Task KeptUpAsync(Func<NpgsqlConnection, CancellationToken, Task> work, CancellationToken stopping)
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            try
+            {
+                await using var db = await options.DataSource.OpenConnectionAsync(stopping);
+                await work(db, stopping);
+            }
+            catch (Exception e) when (e is NpgsqlException or IOException)
+            {
+                Silent(e);
+                await Task.Delay(options.Poll, clock, stopping);
+            }
+        }
+    }
+
+    static async Task RunAsync(NpgsqlConnection db, string sql, CancellationToken cancel)
+    {
+        await using var command = new NpgsqlCommand(sql, db);
+        await command.ExecuteNonQueryAsync(cancel);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The bell between processes is silent for a moment; the relay polls meanwhile.")]
+    partial void Silent(Exception e);
+}

@@ -1,0 +1,83 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using Npgsql;
+
+namespace FlatRender.EventStore;
+
+/// <summary>
+/// One process leads, by an advisory lock on a connection of its own; the lock goes with the connection. The leader does its work on that connection, so a
+/// leader that was paused and replaced finds it cut and can store nothing more. Followers cut a leader that has been silent for longer than their patience.
+/// </summary>
+public sealed class Leadership : IAsyncDisposable
+{
+    static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(2);
+    readonly TimeProvider _clock;
+
+    Leadership(NpgsqlConnection connection, TimeProvider clock) => (Connection, _clock) = (connection, clock);
+
+    public NpgsqlConnection Connection { get; }
+
+    /// <summary>The lead, or null if another process has it.</summary>
+    public static async Task<Leadership?> TryTakeAsync(EventStoreOptions options, string role, TimeProvider clock, CancellationToken cancel)
+    {
+        var key = BinaryPrimitives.ReadInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{options.Schema}/{role}"))) & long.MaxValue;
+        var db = await options.DataSource.OpenConnectionAsync(cancel);
+        try
+        {
+            await using var take = new NpgsqlCommand("SELECT pg_try_advisory_lock($1)", db) { Parameters = { new() { Value = key } } };
+            if ((bool)(await take.ExecuteScalarAsync(cancel))!) return new Leadership(db, clock);
+            await CutSilentAsync(db, key, options.Patience, cancel);
+        }
+        catch
+        {
+            await db.DisposeAsync();
+            throw;
+        }
+
+        await db.DisposeAsync();
+        return null;
+    }
+
+    /// <summary>Awaits work that does not use the connection, and shows meanwhile that the leader lives.</summary>
+    public async Task BeatWhileAsync(Task work, CancellationToken cancel)
+    {
+        while (!work.IsCompleted)
+        {
+            using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            await Task.WhenAny(work, Task.Delay(Heartbeat, _clock, timer.Token));
+            await timer.CancelAsync();
+            if (!work.IsCompleted) await BeatAsync(cancel);
+        }
+        await work;
+    }
+
+    async Task BeatAsync(CancellationToken cancel)
+    {
+        await using var beat = new NpgsqlCommand("SELECT 1", Connection);
+        await beat.ExecuteNonQueryAsync(cancel);
+    }
+
+    static async Task CutSilentAsync(NpgsqlConnection db, long key, TimeSpan patience, CancellationToken cancel)
+    {
+        await using var cut = new NpgsqlCommand(
+            """
+            SELECT pg_terminate_backend(a.pid)
+            FROM pg_locks l
+            JOIN pg_stat_activity a ON a.pid = l.pid
+            WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND (l.classid::bigint << 32) | l.objid::bigint = $1
+              AND clock_timestamp() - a.state_change > $2
+            """, db)
+        { Parameters = { new() { Value = key }, new() { Value = patience } } };
+        await cut.ExecuteNonQueryAsync(cancel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // The pool must not get a connection that still holds the lock.
+        NpgsqlConnection.ClearPool(Connection);
+        await Connection.DisposeAsync();
+    }
+}

@@ -1,0 +1,117 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
+
+namespace FlatRender.Cli;
+
+/// <summary>A process by id and start time: ids are used again, and a stranger's process is never taken for ours.</summary>
+/// <param name="Started">Clock ticks after boot, as /proc tells.</param>
+public sealed record ProcessMark(int Pid, long Started)
+{
+    public static ProcessMark? Of(int pid) => Stat(pid) is { State: not ('Z' or 'X') } stat ? new(pid, stat.Started) : null;
+
+    [JsonIgnore]
+    public bool IsAlive => Of(Pid) == this;
+
+    /// <summary>Asks the process to end, waits, and ends it by force when it does not.</summary>
+    public async Task StopAsync(int signal, TimeSpan patience, TimeProvider clock)
+    {
+        if (!IsAlive)
+            return;
+        Kill(Pid, signal);
+        var since = clock.GetTimestamp();
+        while (IsAlive && clock.GetElapsedTime(since) < patience)
+            await Task.Delay(TimeSpan.FromMilliseconds(20), clock);
+        if (IsAlive)
+            Kill(Pid, Signals.Kill);
+    }
+
+    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
+    static extern int Kill(int pid, int signal);
+
+    static (char State, long Started)? Stat(int pid)
+    {
+        try
+        {
+            // "pid (name) state ppid ...": the name may hold blanks and brackets, so fields are counted from its end.
+            var text = File.ReadAllText($"/proc/{pid}/stat");
+            var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
+            return (fields[0][0], long.Parse(fields[19], System.Globalization.CultureInfo.InvariantCulture));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+}
+
+/// <summary>Signal numbers of Linux.</summary>
+public static class Signals
+{
+    public const int Interrupt = 2, Kill = 9, Terminate = 15;
+}
+
+/// <summary>What a program that ran to its end left.</summary>
+public sealed record Ran(int ExitCode, string Output, string Errors)
+{
+    /// <summary>The last lines it said, for a one-line message.</summary>
+    public string LastWords => string.Join(" ", (Errors.Length > 0 ? Errors : Output).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(3));
+}
+
+/// <summary>How other programs are started.</summary>
+public static class Programs
+{
+    /// <summary>Runs a program to its end and keeps what it said. Cancelling ends it and its children.</summary>
+    public static async Task<Ran> RunAsync(IReadOnlyList<string> command, CancellationToken stop, IReadOnlyDictionary<string, string>? environment = null, string? input = null, string? folder = null)
+    {
+        var info = Info(command, environment, folder ?? "/");
+        info.RedirectStandardOutput = info.RedirectStandardError = info.RedirectStandardInput = true;
+        using var process = Process.Start(info)!;
+        try
+        {
+            var output = process.StandardOutput.ReadToEndAsync(stop);
+            var errors = process.StandardError.ReadToEndAsync(stop);
+            await process.StandardInput.WriteAsync(input.AsMemory(), stop);
+            process.StandardInput.Close();
+            var all = new Ran(0, await output, await errors);
+            await process.WaitForExitAsync(stop);
+            return all with { ExitCode = process.ExitCode };
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+    }
+
+    /// <summary>Starts a server in a session of its own, so that Ctrl-C in our terminal is ours to answer, with its words going to a log. Its process id stays that of the server itself.</summary>
+    public static ProcessMark StartServer(IReadOnlyList<string> command, ServerLog log, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        const string script = "umask 077; log=$1; shift; exec setsid \"$@\" >>\"$log\" 2>&1 </dev/null";
+        using var process = Process.Start(Info(["/bin/sh", "-c", script, "sh", log.Path, .. command], environment, "/"))!;
+        return ProcessMark.Of(process.Id) ?? throw Refusal.Failed("NOT_STARTED", $"{command[0]} ended at once: see {log.Path}");
+    }
+
+    /// <summary>Runs a program in our place: same terminal, its exit code is ours. SIGTERM is handed on.</summary>
+    public static async Task<int> BecomeAsync(IReadOnlyList<string> command, IReadOnlyDictionary<string, string>? environment, string folder, CancellationToken stop)
+    {
+        using var process = Process.Start(Info(command, environment, folder))!;
+        var mark = ProcessMark.Of(process.Id);
+        using var handOn = stop.Register(() => _ = mark?.StopAsync(Signals.Terminate, TimeSpan.FromSeconds(30), TimeProvider.System));
+        await process.WaitForExitAsync(CancellationToken.None);
+        return process.ExitCode;
+    }
+
+    public static string? Find(string name) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+
+    static ProcessStartInfo Info(IReadOnlyList<string> command, IReadOnlyDictionary<string, string>? environment, string folder)
+    {
+        var info = new ProcessStartInfo(command[0]) { WorkingDirectory = folder };
+        foreach (var word in command.Skip(1))
+            info.ArgumentList.Add(word);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            info.Environment[name] = value;
+        return info;
+    }
+}

@@ -1,0 +1,54 @@
+using FlatRender.Contracts;
+using FlatRender.Foundation;
+using MassTransit;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace FlatRender.Content;
+
+/// <summary>Templates: what a render is made from.</summary>
+public sealed class ContentService : Service
+{
+    public override string Role => "content";
+
+    public override Task UpdateSchemaAsync(NpgsqlDataSource database, CancellationToken cancel) =>
+        Schema.UpdateAsync(database, "content", typeof(ContentService).Assembly, cancel);
+
+    public override void Register(IServiceCollection services) => services.AddSingleton<TemplateShelf>();
+
+    public override void Consume(IBusRegistrationConfigurator bus) => bus.AddConsumer<FindTemplateConsumer>();
+
+    public override void Map(IEndpointRouteBuilder routes)
+    {
+        var templates = routes.MapGroup("/v1/templates").ForPeople().WithTags("templates");
+        templates.MapPost("", Uploads.UploadAsync);
+        templates.MapGet("", Uploads.ListAsync);
+        templates.MapGet("{id}", Uploads.GetAsync);
+    }
+}
+
+/// <summary>The tenants' templates, as rows.</summary>
+public sealed class TemplateShelf(NpgsqlDataSource database)
+{
+    public Task AddAsync(TenantId tenant, TemplateView template, CancellationToken cancel) => database.RunAsync(
+        "INSERT INTO content.templates (template_id, tenant_id, name, bundle_digest, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        cancel, template.TemplateId.Value, tenant.Value, template.Name, template.Digest, template.CreatedAt);
+
+    public async Task<TemplateView?> FindAsync(TenantId tenant, TemplateId id, CancellationToken cancel) => (await database.QueryAsync(
+        "SELECT template_id, name, bundle_digest, created_at FROM content.templates WHERE tenant_id = $1 AND template_id = $2",
+        View, cancel, tenant.Value, id.Value)).SingleOrDefault();
+
+    public async Task<Page<TemplateView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel)
+    {
+        var total = await database.QueryAsync("SELECT count(*) FROM content.templates WHERE tenant_id = $1", row => row.GetInt64(0), cancel, tenant.Value);
+        var found = await database.QueryAsync(
+            "SELECT template_id, name, bundle_digest, created_at FROM content.templates WHERE tenant_id = $1 ORDER BY created_at DESC, template_id LIMIT $2 OFFSET $3",
+            View, cancel, tenant.Value, size, (long)(page - 1) * size);
+        return new(found, page, size, total.Single());
+    }
+
+    static TemplateView View(NpgsqlDataReader row) => new(new TemplateId(row.GetGuid(0)), row.GetString(1), row.GetString(2), row.GetFieldValue<DateTimeOffset>(3));
+}

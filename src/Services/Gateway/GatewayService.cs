@@ -1,0 +1,42 @@
+using FlatRender.EventStore;
+using FlatRender.Foundation;
+using MassTransit;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace FlatRender.Gateway;
+
+/// <summary>The public door.</summary>
+public sealed class GatewayService : Service
+{
+    public override string Role => "gateway";
+
+    public override void Register(IServiceCollection services)
+    {
+        services.AddSingleton<LiveProgress>();
+        services.AddSingleton<Submission>();
+        services.AddProjection<JobViews>();
+    }
+
+    public override void Consume(IBusRegistrationConfigurator bus)
+    {
+        bus.AddConsumer<ProgressConsumer>();
+        bus.AddRequestClient<Contracts.FindTemplate>(RequestTimeout.After(s: 10));
+        bus.AddRequestClient<Contracts.PrepareRender>(RequestTimeout.After(m: 3));
+    }
+
+    public override void Map(IEndpointRouteBuilder routes)
+    {
+        var renders = routes.MapGroup("/v1/renders").ForPeople().WithTags("renders");
+        renders.MapPost("", Renders.SubmitAsync);
+        renders.MapGet("", Renders.ListAsync);
+        renders.MapGet("{id}", Renders.GetAsync);
+        renders.MapPost("{id}/cancel", Renders.CancelAsync);
+        renders.MapPost("{id}/retry", Renders.RetryAsync);
+        renders.MapGet("{id}/events", Timeline.ListAsync);
+        renders.MapGet("{id}/film", Renders.FilmAsync);
+        renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync);
+    }
+}

@@ -1,0 +1,97 @@
+using System.Text.Json;
+using FlatRender.Contracts;
+using FlatRender.EventStore;
+using FlatRender.Foundation;
+using Npgsql;
+
+namespace FlatRender.Gateway;
+
+/// <summary>Renders as their owners see them: one row a render, kept up to date from its facts.</summary>
+public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) : IProjection
+{
+    public const string ProjectionName = "job_view";
+
+    public string Name => ProjectionName;
+    public string Schema => "gateway";
+    public bool SkipsUnknown => true;
+
+    public Task CreateAsync(NpgsqlConnection db, string schema, CancellationToken cancel) => db.RunAsync($"""
+        CREATE TABLE IF NOT EXISTS {schema}.job_view (
+            job_id uuid PRIMARY KEY,
+            tenant_id uuid NOT NULL,
+            version bigint NOT NULL,
+            step text NOT NULL,
+            created_at timestamptz NOT NULL,
+            view jsonb NOT NULL
+        );
+        CREATE INDEX IF NOT EXISTS job_view_of_tenant ON {schema}.job_view (tenant_id, created_at DESC);
+        """, cancel);
+
+    public async Task ApplyAsync(NpgsqlConnection db, string schema, IReadOnlyList<RecordedEvent> batch, CancellationToken cancel)
+    {
+        var rows = (await db.QueryAsync($"SELECT job_id, tenant_id, version, view::text FROM {schema}.job_view WHERE job_id = ANY ($1)",
+            row => new Row(row.GetGuid(0), row.GetGuid(1), row.GetInt64(2), Read(row.GetString(3))), cancel, batch.Select(e => e.StreamId).Distinct().ToArray())).ToDictionary(r => r.Id);
+        var changed = new Dictionary<Guid, Row>();
+        foreach (var e in batch)
+        {
+            var before = rows.GetValueOrDefault(e.StreamId);
+            if (before?.Version >= e.Version || e.Fact(vocabulary) is not IAboutRender fact || Apply(before?.View, fact, e) is not { } view) continue;
+            rows[e.StreamId] = changed[e.StreamId] = new Row(e.StreamId, fact is JobQueued queued ? queued.TenantId.Value : before!.Tenant, e.Version, view);
+        }
+        if (changed.Count > 0) await StoreAsync(db, schema, [.. changed.Values], cancel);
+    }
+
+    static Task StoreAsync(NpgsqlConnection db, string schema, Row[] rows, CancellationToken cancel) => db.RunAsync($"""
+        INSERT INTO {schema}.job_view (job_id, tenant_id, version, step, created_at, view)
+        SELECT r.job_id, r.tenant_id, r.version, r.step, r.created_at, r.view::jsonb FROM unnest($1, $2, $3, $4, $5, $6) AS r (job_id, tenant_id, version, step, created_at, view)
+        ON CONFLICT (job_id) DO UPDATE SET version = excluded.version, step = excluded.step, view = excluded.view
+        """, cancel,
+        Array.ConvertAll(rows, r => r.Id), Array.ConvertAll(rows, r => r.Tenant), Array.ConvertAll(rows, r => r.Version), Array.ConvertAll(rows, r => r.View.Step),
+        Array.ConvertAll(rows, r => r.View.CreatedAt), Array.ConvertAll(rows, r => JsonSerializer.Serialize(r.View, Wire.Json)));
+
+    sealed record Row(Guid Id, Guid Tenant, long Version, RenderView View);
+
+    static RenderView Read(string json) => JsonSerializer.Deserialize<RenderView>(json, Wire.Json)!;
+
+    static RenderView? Apply(RenderView? view, IAboutRender fact, RecordedEvent at) => (view, fact) switch
+    {
+        (null, JobQueued e) => new RenderView(e.JobId, e.Title, Step.Queued, 0, 0, e.Film.Frames, null, null, 0, e.Film.Width, e.Film.Height, Rate(e.Film), e.Film.Seconds, e.Priority, false, e.Reason,
+            at.Timestamp, null, null, null, null, null, null, null, null, e.Warnings, null),
+        (null, _) => null,
+        (_, JobRequeued e) => view with { Step = Step.Queued, Reason = e.Reason, ErrorCode = null, TraceId = null, FinishedAt = null },
+        (_, JobRendering e) => view with { Step = Step.Rendering, Reason = e.Reason, StartedAt = view.StartedAt ?? e.StartedAt },
+        (_, JobValidating e) => view with { Step = Step.Validating, Reason = e.Reason },
+        (_, JobFramesAccepted e) => view with { Reason = e.Reason },
+        (_, JobRepair e) => view with { Step = Step.Repair, Reason = e.Reason },
+        (_, JobDone e) => view with
+        {
+            Step = Step.Done, Reason = e.Reason, Progress = 100, CurrentFrame = view.TotalFrames, FinishedAt = at.Timestamp,
+            OutputUrl = $"/v1/renders/{e.JobId}/film", ThumbnailUrl = $"/v1/renders/{e.JobId}/thumbnail",
+            SizeBytes = e.Film.SizeBytes, ComputeSeconds = e.Film.ComputeSeconds, Timing = e.Film.Spent,
+        },
+        (_, JobFailed e) => view with { Step = Step.Failed, Reason = e.Reason, ErrorCode = e.ErrorCode, TraceId = at.Header("trace"), FinishedAt = at.Timestamp },
+        (_, JobCancelled e) => view with { Step = Step.Cancelled, Reason = e.Reason, Progress = e.ProgressWhenCancelled, FinishedAt = at.Timestamp },
+        (_, JobHeld e) => view with { Held = true, Reason = e.Reason },
+        (_, JobReleased e) => view with { Held = false, Reason = e.Reason },
+        _ => null,
+    };
+
+    static string Rate(FilmSpec film) => film.RateDen == 1 ? $"{film.RateNum}" : $"{film.RateNum}/{film.RateDen}";
+
+    public async Task<RenderView?> FindAsync(TenantId tenant, JobId id, CancellationToken cancel) => (await FindVersionAsync(tenant, id, cancel)).View;
+
+    /// <returns>The view and the stream version it stands at; null and 0 where the tenant has no such render.</returns>
+    public async Task<(RenderView? View, long Version)> FindVersionAsync(TenantId tenant, JobId id, CancellationToken cancel) => (await database.QueryAsync(
+        "SELECT view::text, version FROM gateway.job_view WHERE job_id = $1 AND tenant_id = $2", row => ((RenderView?)Read(row.GetString(0)), row.GetInt64(1)), cancel, id.Value, tenant.Value)).SingleOrDefault();
+
+    /// <summary>Newest first. <paramref name="step"/> null: any.</summary>
+    public async Task<Page<RenderView>> ListAsync(TenantId tenant, string? step, int page, int size, CancellationToken cancel)
+    {
+        var total = await database.QueryAsync("SELECT count(*) FROM gateway.job_view WHERE tenant_id = $1 AND ($2::text IS NULL OR step = $2)", row => row.GetInt64(0), cancel, tenant.Value, step);
+        var items = await database.QueryAsync("""
+            SELECT view::text FROM gateway.job_view WHERE tenant_id = $1 AND ($2::text IS NULL OR step = $2)
+            ORDER BY created_at DESC, job_id LIMIT $3 OFFSET $4
+            """, row => Read(row.GetString(0)), cancel, tenant.Value, step, size, (long)(page - 1) * size);
+        return new(items, page, size, total.Single());
+    }
+}

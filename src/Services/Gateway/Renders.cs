@@ -1,0 +1,82 @@
+using FlatRender.Contracts;
+using FlatRender.EventStore;
+using FlatRender.Foundation;
+using MassTransit;
+using Microsoft.AspNetCore.Mvc;
+
+namespace FlatRender.Gateway;
+
+/// <summary>Renders over HTTP.</summary>
+static class Renders
+{
+    static readonly NewRenderRules Rules = new();
+    static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(5);
+
+    public static async Task<IResult> SubmitAsync(NewRender ask, [FromHeader(Name = "Idempotency-Key")] string? key, HttpContext http, Submission submission, CancellationToken cancel)
+    {
+        if (key is { Length: 0 or > 200 }) return Refuse.Invalid("BAD_KEY", "An Idempotency-Key has 1 to 200 characters.");
+        if (Rules.Problems(ask) is { Count: > 0 } problems) return Refuse.Invalid("BAD_REQUEST", problems[0].Message, problems);
+        var (view, refusal) = await submission.SubmitAsync(Caller.Of(http), ask, key, cancel);
+        if (refusal is not null)
+        {
+            http.Response.Headers.RetryAfter = "5";
+            return refusal;
+        }
+
+        http.Response.Headers.Location = $"/v1/renders/{view!.JobId}";
+        return Results.Json(view, Wire.Json, statusCode: StatusCodes.Status202Accepted);
+    }
+
+    public static async Task<IResult> ListAsync(HttpContext http, JobViews views, LiveProgress live, CancellationToken cancel, int page = 1, int page_size = 20, string? step = null)
+    {
+        if (page < 1 || page_size is < 1 or > 100) return Refuse.Invalid("BAD_PAGE", "page starts at 1; page_size is 1 to 100.");
+        var found = await views.ListAsync(Caller.Of(http).TenantId, step, page, page_size, cancel);
+        return Results.Json(found with { Items = [.. found.Items.Select(live.Complete)] }, Wire.Json);
+    }
+
+    public static async Task<IResult> GetAsync(JobId id, HttpContext http, JobViews views, LiveProgress live, CancellationToken cancel) =>
+        await views.FindAsync(Caller.Of(http).TenantId, id, cancel) is { } view ? Results.Json(live.Complete(view), Wire.Json) : Missing(id);
+
+    public static Task<IResult> CancelAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections, CancellationToken cancel) =>
+        TellAsync(id, http, views, live, bus, projections,
+            view => Step.IsTerminal(view.Step) && view.Step != Step.Cancelled ? Refuse.Conflict("NOT_CANCELLABLE", $"The render is {view.Step} already.") : null,
+            (view, by) => new CancelRender(id, by, given?.Reason ?? "cancelled by its owner", view.Progress),
+            view => view.Step == Step.Cancelled, cancel);
+
+    public static Task<IResult> RetryAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections, CancellationToken cancel) =>
+        TellAsync(id, http, views, live, bus, projections,
+            view => view.Step is Step.Done or Step.Cancelled ? Refuse.Conflict("NOT_RETRYABLE", $"The render is {view.Step}; only a failed one can be retried.") : null,
+            (_, by) => new RetryRender(id, by, given?.Reason ?? "retried by its owner"),
+            view => view.Step != Step.Failed, cancel);
+
+    public static Task<IResult> FilmAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, CancellationToken cancel) =>
+        FileAsync(id, http, views, blobs, streams, film => film.Digest, "video/mp4", "film.mp4", cancel);
+
+    public static Task<IResult> ThumbnailAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, CancellationToken cancel) =>
+        FileAsync(id, http, views, blobs, streams, film => film.ThumbnailDigest, "image/jpeg", null, cancel);
+
+    static async Task<IResult> TellAsync(JobId id, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections,
+        Func<RenderView, IResult?> refuse, Func<RenderView, string, object> message, Func<RenderView, bool> done, CancellationToken cancel)
+    {
+        var caller = Caller.Of(http);
+        var (view, version) = await views.FindVersionAsync(caller.TenantId, id, cancel);
+        if (view is null) return Missing(id);
+        if (refuse(view) is { } refusal) return refusal;
+        if (!done(view)) await bus.Publish(message(live.Complete(view), $"user {caller.UserId}"), cancel);
+        // The answer shows what came of it; where that takes long, the render as it is.
+        while (!done(view) && refuse(view) is null && await projections.WaitForAsync(JobViews.ProjectionName, id.Value, version + 1, AnswerPatience, cancel))
+            (view, version) = await views.FindVersionAsync(caller.TenantId, id, cancel) is ({ } now, var at) ? (now, at) : (view, version + 1);
+        return refuse(view) ?? Results.Json(live.Complete(view), Wire.Json, statusCode: StatusCodes.Status202Accepted);
+    }
+
+    static async Task<IResult> FileAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, Func<FilmFile, string> which, string type, string? name, CancellationToken cancel)
+    {
+        if (await views.FindAsync(Caller.Of(http).TenantId, id, cancel) is not { } view) return Missing(id);
+        if (view.Step != Step.Done) return Refuse.Conflict("NOT_DONE", $"The render is {view.Step}: there is no film yet.");
+        var done = (await streams.ReadAsync(id.Value, cancel)).Select(e => e.Type == "render.job.done.v1" ? e.Fact(Vocabulary.All) : null).OfType<JobDone>().Last();
+        var digest = which(done.Film);
+        return Results.File(blobs.PathOf(digest), type, name, entityTag: new($"\"{digest}\""), enableRangeProcessing: true);
+    }
+
+    static IResult Missing(JobId id) => Refuse.NotFound($"Render {id}");
+}

@@ -1,0 +1,45 @@
+using System.Text.Json;
+using FlatRender.Contracts;
+using FlatRender.EventStore;
+using FlatRender.Foundation;
+using MassTransit;
+
+namespace FlatRender.Gateway;
+
+/// <summary>Takes a new render from its request to its first stored fact.</summary>
+public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, TimeProvider clock)
+{
+    static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(15);
+
+    /// <param name="key">The caller's idempotency key: the same key is the same render, however often it is sent.</param>
+    /// <returns>The render, or why not.</returns>
+    public async Task<(RenderView? View, IResult? Refusal)> SubmitAsync(Caller caller, NewRender ask, string? key, CancellationToken cancel)
+    {
+        var id = new JobId(key is null ? Ids.New() : Ids.Derived(caller.TenantId.Value, "render " + key));
+        if (key is not null && await views.FindAsync(caller.TenantId, id, cancel) is { } known) return (known, null);
+
+        await using var scope = scopes.CreateAsyncScope();
+        var found = await scope.ServiceProvider.GetRequiredService<IRequestClient<FindTemplate>>()
+            .GetResponse<FoundTemplate>(new FindTemplate(caller.TenantId, ask.TemplateId), cancel);
+        if (found.Message.Template is not { } template) return (null, Refuse.NotFound($"Template {ask.TemplateId}"));
+
+        var (inputs, _) = await blobs.SaveAsync(JsonSerializer.SerializeToUtf8Bytes(ask.Inputs ?? new Dictionary<string, string>(), Wire.Json), cancel);
+        var answer = await scope.ServiceProvider.GetRequiredService<IRequestClient<PrepareRender>>()
+            .GetResponse<RenderPrepared, RenderRefused>(new PrepareRender(template.Digest, inputs, ask.Width, ask.Height, ask.Fps, ask.Background), cancel);
+        if (answer.Is(out Response<RenderRefused>? refused))
+        {
+            var errors = refused.Message.Errors;
+            return (null, Refuse.Invalid("PREFLIGHT_FAILED", errors.Count == 1 ? errors[0].Message : $"{errors.Count} things are wrong with this render.", errors));
+        }
+
+        answer.Is(out Response<RenderPrepared>? prepared);
+        var film = prepared!.Message;
+        var since = clock.GetTimestamp();
+        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings), cancel);
+
+        // Accepted means stored: the answer waits for the first fact to be committed and seen.
+        if (!await projections.WaitForAsync(JobViews.ProjectionName, id.Value, 1, CommitPatience, cancel))
+            return (null, Refuse.Unavailable($"The render was not stored within {clock.GetElapsedTime(since).TotalSeconds:F0} s. Send it again with the same Idempotency-Key: it will not be made twice."));
+        return (await views.FindAsync(caller.TenantId, id, cancel), null);
+    }
+}

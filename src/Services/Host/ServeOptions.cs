@@ -1,0 +1,58 @@
+using FlatRender.Content;
+using FlatRender.File;
+using FlatRender.Foundation;
+using FlatRender.Gateway;
+using FlatRender.Render;
+using FlatRender.Support;
+
+namespace FlatRender.Host;
+
+/// <summary>How this process was asked to serve.</summary>
+sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment)
+{
+    /// <summary>The one table of rooms. The pipeline (the saga) is a role too, though it has no door of its own.</summary>
+    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new ContentService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
+
+    public static IEnumerable<Service> AllServices => Rooms.Select(make => make());
+
+    public static string? DatabaseGiven => Environment.GetEnvironmentVariable("FLATRENDER_DATABASE") is { Length: > 0 } given ? given : null;
+
+    const string PipelineRole = "pipeline";
+
+    /// <exception cref="UsageException">Something in the arguments or the environment cannot be used.</exception>
+    public static ServeOptions Parse(string[] args)
+    {
+        string roles = "all", urls = "http://127.0.0.1:7600", home = ".flatrender", broker = "memory";
+        var database = DatabaseGiven;
+        for (var i = 0; i < args.Length; i += 2)
+        {
+            if (i + 1 == args.Length) throw new UsageException($"{args[i]} needs a value.");
+            var value = args[i + 1];
+            switch (args[i])
+            {
+                case "--roles": roles = value; break;
+                case "--urls": urls = value; break;
+                case "--home": home = value; break;
+                case "--broker": broker = value; break;
+                case "--database": database = value; break;
+                default: throw new UsageException($"There is no option {args[i]}.");
+            }
+        }
+
+        if (string.IsNullOrWhiteSpace(database)) throw new UsageException("No database: give --database, or set FLATRENDER_DATABASE.");
+        if (broker != "memory" && !broker.StartsWith("amqp", StringComparison.Ordinal) && !broker.StartsWith("rabbitmq", StringComparison.Ordinal)) throw new UsageException($"--broker is memory, or an amqp: or rabbitmq: address, not '{broker}'.");
+        var rooms = AllServices.ToArray();
+        string[] known = [.. rooms.Select(r => r.Role), PipelineRole];
+        string[] asked = roles == "all" ? known : roles.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        if (asked.Except(known).ToArray() is { Length: > 0 } strange) throw new UsageException($"There is no role {string.Join(", ", strange)}. The roles are: {string.Join(", ", known)}, or all.");
+        if (asked.Length == 0) throw new UsageException($"No role was named. The roles are: {string.Join(", ", known)}, or all.");
+        if (broker == "memory" && asked.Length < known.Length) throw new UsageException("Roles in separate processes need a broker: give --broker amqp://...");
+        return new ServeOptions([.. rooms.Where(r => asked.Contains(r.Role))], asked.Contains(PipelineRole), urls,
+            new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"))));
+    }
+
+    static string Secret(string name) => Environment.GetEnvironmentVariable(name) is { Length: >= 16 } secret ? secret : throw new UsageException($"{name} must be set, to at least 16 characters.");
+}
+
+/// <summary>The caller asked for something that cannot be.</summary>
+sealed class UsageException(string message) : Exception(message);

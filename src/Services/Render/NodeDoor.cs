@@ -1,0 +1,49 @@
+using FlatRender.Contracts;
+using FlatRender.Foundation;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace FlatRender.Render;
+
+/// <summary>Where node agents call home.</summary>
+static class NodeDoor
+{
+    public static async Task<IResult> RegisterAsync(NodeRegistration node, NodeBook nodes, WorkBook work, Bell bell, ILogger<NodeBook> log, CancellationToken cancel)
+    {
+        if (node.Slots is < 1 or > 1024) return Refuse.Invalid("BAD_NODE", "A node has 1 to 1024 slots.");
+        if (!Uri.TryCreate(node.Url, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https")) return Refuse.Invalid("BAD_NODE", "A node's url is an absolute http or https address.");
+        // An agent that registers has no work under way: whatever it held before is free again.
+        await work.TakeBackAsync(node.NodeId, null, cancel);
+        await nodes.JoinAsync(node, cancel);
+        log.LogInformation("Node {Node} ({Id}) joined with {Slots} slots", node.Name, node.NodeId, node.Slots);
+        bell.Ring();
+        return Results.Json(new NodeWelcome(NodeBook.Heartbeat.TotalSeconds), Wire.Json);
+    }
+
+    public static async Task<IResult> HeartbeatAsync(NodeId id, NodeHeartbeat beat, NodeBook nodes, WorkBook work, CancellationToken cancel) =>
+        await nodes.SeenAsync(id, cancel)
+            ? Results.Json(new NodeOrders(await work.RenewAsync(id, beat.Tasks, cancel)), Wire.Json)
+            : Refuse.NotFound($"Node {id}");
+
+    public static async Task<IResult> ProgressAsync(NodeId id, NodeProgress progress, WorkBook work, LiveBoard live, CancellationToken cancel)
+    {
+        var dropped = await work.RenewAsync(id, [new(progress.LeaseId, progress.Epoch, progress.Done)], cancel);
+        if (dropped.Count == 0) live.Progressed(progress);
+        return Results.Json(new NodeOrders(dropped), Wire.Json);
+    }
+
+    public static async Task<IResult> ResultAsync(NodeId id, NodeResult result, WorkBook work, LiveBoard live, CancellationToken cancel)
+    {
+        live.Ended(result.LeaseId);
+        return await work.CompleteAsync(id, result, cancel)
+            ? Results.NoContent()
+            : Refuse.Conflict("LEASE_LOST", $"Lease {result.LeaseId}, epoch {result.Epoch}, is not this node's any more; the result is not wanted.");
+    }
+
+    public static async Task<IResult> LeaveAsync(NodeId id, NodeBook nodes, WorkBook work, CancellationToken cancel)
+    {
+        await nodes.LeaveAsync(id, cancel);
+        await work.TakeBackAsync(id, null, cancel);
+        return Results.NoContent();
+    }
+}

@@ -1,0 +1,67 @@
+using FlatRender.Foundation;
+using MassTransit;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace FlatRender.Render;
+
+/// <summary>The farm's office: prepares templates, plans chunks, leases work to nodes, and reports to the pipeline.</summary>
+public sealed class RenderService : Service
+{
+    public override string Role => "render";
+
+    public override Task UpdateSchemaAsync(NpgsqlDataSource database, CancellationToken cancel) =>
+        Schema.UpdateAsync(database, "render", typeof(RenderService).Assembly, cancel);
+
+    public override void Register(IServiceCollection services)
+    {
+        services.AddSingleton<Preparation>();
+        services.AddSingleton<WorkBook>();
+        services.AddSingleton<NodeBook>();
+        services.AddSingleton<LiveBoard>();
+        services.AddSingleton<Bell>();
+        services.AddSingleton<NodeCalls>();
+        services.AddHttpClient(NodeCalls.Client, http => http.Timeout = TimeSpan.FromSeconds(10));
+        services.AddHostedService<Dispatcher>();
+    }
+
+    public override void Consume(IBusRegistrationConfigurator bus)
+    {
+        bus.AddConsumer<PrepareConsumer>();
+        bus.AddConsumer<WorkOrders>();
+    }
+
+    public override void Map(IEndpointRouteBuilder routes)
+    {
+        var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes");
+        nodes.MapPost("", NodeDoor.RegisterAsync);
+        nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync);
+        nodes.MapPost("{id}/progress", NodeDoor.ProgressAsync);
+        nodes.MapPost("{id}/results", NodeDoor.ResultAsync);
+        nodes.MapPost("{id}/leave", NodeDoor.LeaveAsync);
+    }
+}
+
+/// <summary>Wakes the dispatcher: there is new work, or a free slot. Many rings before it looks are one.</summary>
+public sealed class Bell
+{
+    readonly SemaphoreSlim _rung = new(0, 1);
+
+    public void Ring()
+    {
+        try
+        {
+            _rung.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // It rings already.
+        }
+    }
+
+    /// <summary>Waits for a ring, or for <paramref name="atMost"/>.</summary>
+    public Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancel) => _rung.WaitAsync(atMost, cancel);
+}

@@ -1,0 +1,118 @@
+using System.Text.Json;
+using FlatRender.Contracts;
+using FlatRender.Foundation;
+using MassTransit;
+using Npgsql;
+
+namespace FlatRender.Render;
+
+/// <summary>One render as the farm sees it, locked while a change to it is decided.</summary>
+sealed record FarmJob(JobId Id, TenantId Tenant, int Order, string Stage, string TemplateDigest, FilmSpec Film, int StartedOrder, int ReportedOrder, Dictionary<string, double> Spent)
+{
+    /// <summary>Processor seconds all its tasks took together.</summary>
+    public double ComputeSeconds => Math.Round(Spent.GetValueOrDefault("cpu"), 3);
+}
+
+/// <summary>The farm's book of jobs and tasks. Each change of a job happens under its row's lock, and what the pipeline must hear of it is told after the commit.</summary>
+sealed partial class WorkBook(NpgsqlDataSource database, IBus bus, TimeProvider clock, Bell bell, LiveBoard live)
+{
+    const string JobColumns = "job_id, tenant_id, work_order, stage, template_digest, film::text, started_order, reported_order, spent::text";
+
+    /// <summary>Takes in an order of the pipeline. Older than the one in the book: ignored.</summary>
+    public Task OrderAsync(IAboutOrder ask, string stage, Func<NpgsqlConnection, FarmJob, Task> change, CancellationToken cancel) =>
+        ChangeAsync(ask.JobId, async (db, job, _) =>
+        {
+            if (job is null || ask.Order < job.Order) return null;
+            // What was reported before is reported again: the pipeline asks again when it has not heard.
+            await db.RunAsync("UPDATE render.jobs SET work_order = $2, stage = $3, started_order = $2 - 1, reported_order = $2 - 1 WHERE job_id = $1", cancel, job.Id.Value, ask.Order, stage);
+            job = job with { Order = ask.Order, Stage = stage, StartedOrder = ask.Order - 1, ReportedOrder = ask.Order - 1 };
+            await change(db, job);
+            return job;
+        }, cancel);
+
+    public async Task PlanAsync(PlanFrames ask, CancellationToken cancel)
+    {
+        // A job stopped before its plan arrived is in the book already, with the order it was stopped at.
+        await database.RunAsync("""
+            INSERT INTO render.jobs (job_id, tenant_id, work_order, stage, template_digest, film, priority, queued_at)
+            VALUES ($1, $2, 0, 'stopped', $3, $4::text::jsonb, $5, $6)
+            ON CONFLICT (job_id) DO UPDATE SET tenant_id = excluded.tenant_id, template_digest = excluded.template_digest, film = excluded.film, priority = excluded.priority
+            """, cancel, ask.JobId.Value, ask.TenantId.Value, ask.TemplateDigest, JsonSerializer.Serialize(ask.Film, Wire.Json), ask.Priority, clock.GetUtcNow());
+        await OrderAsync(ask, "rendering", async (db, job) =>
+        {
+            var chunks = ChunkPlan.Of(job.Film.Frames).ToArray();
+            // Chunks that are done stay done: asking again, or retrying, starts from what there is.
+            await db.RunAsync("""
+                INSERT INTO render.tasks (job_id, kind, chunk, first, count, state, not_before)
+                SELECT $1, 'render', row_number() OVER () - 1, first, count, 'waiting', $4 FROM unnest($2::int[], $3::int[]) AS plan (first, count)
+                ON CONFLICT DO NOTHING
+                """, cancel, job.Id.Value, chunks.Select(c => c.First).ToArray(), chunks.Select(c => c.Count).ToArray(), clock.GetUtcNow());
+            await db.RunAsync("UPDATE render.tasks SET failures = 0, not_before = $2 WHERE job_id = $1 AND state = 'waiting'", cancel, job.Id.Value, clock.GetUtcNow());
+        }, cancel);
+    }
+
+    /// <summary>Draws the chunks again that hold these frames; the others stay as they are.</summary>
+    public Task RepairAsync(RepairFrames ask, CancellationToken cancel) => OrderAsync(ask, "rendering", async (db, job) =>
+    {
+        int[] bad = [.. ask.MissingFrames, .. ask.CorruptFrames];
+        await db.RunAsync("""
+            WITH bad AS (
+                UPDATE render.tasks SET state = 'waiting', result = NULL, node_id = NULL, failures = 0, not_before = $3
+                WHERE job_id = $1 AND kind = 'render' AND state = 'done' AND EXISTS (SELECT FROM unnest($2::int[]) frame WHERE frame >= first AND frame < first + count)
+                RETURNING chunk)
+            DELETE FROM render.tasks WHERE job_id = $1 AND (kind = 'assemble' OR kind = 'validate' AND chunk IN (SELECT chunk FROM bad))
+            """, cancel, job.Id.Value, bad, clock.GetUtcNow());
+    }, cancel);
+
+    public Task AssembleAsync(AssembleFilm ask, CancellationToken cancel) => OrderAsync(ask, "assembling", (db, job) => db.RunAsync(
+        "INSERT INTO render.tasks (job_id, kind, chunk, first, count, state, not_before) VALUES ($1, 'assemble', 0, 0, $2, 'waiting', $3) ON CONFLICT DO NOTHING",
+        cancel, job.Id.Value, job.Film.Frames, clock.GetUtcNow()), cancel);
+
+    /// <summary>Stops a job at once: nothing more is leased, what is leased is fenced off.</summary>
+    /// <returns>The leases that nodes must drop.</returns>
+    public async Task<List<(NodeId Node, LeaseId Lease)>> StopAsync(StopWork ask, CancellationToken cancel)
+    {
+        await database.RunAsync("""
+            INSERT INTO render.jobs (job_id, tenant_id, work_order, stage, template_digest, film, priority, queued_at) VALUES ($1, $1, $2, 'stopped', '', '{}', 0, $3)
+            ON CONFLICT (job_id) DO UPDATE SET stage = 'stopped', work_order = greatest(render.jobs.work_order, $2) WHERE render.jobs.work_order <= $2
+            """, cancel, ask.JobId.Value, ask.Order, clock.GetUtcNow());
+        return await database.QueryAsync("""
+            UPDATE render.tasks t SET state = 'waiting', epoch = epoch + 1, lease_id = NULL, node_id = NULL, lease_until = NULL
+            FROM (SELECT job_id, kind, chunk, node_id, lease_id FROM render.tasks WHERE job_id = $1 AND state = 'leased') old
+            WHERE t.job_id = old.job_id AND t.kind = old.kind AND t.chunk = old.chunk AND t.state = 'leased'
+              AND EXISTS (SELECT FROM render.jobs j WHERE j.job_id = $1 AND j.stage = 'stopped')
+            RETURNING old.node_id, old.lease_id
+            """, row => (new NodeId(row.GetGuid(0)), new LeaseId(row.GetGuid(1))), cancel, ask.JobId.Value);
+    }
+
+    public Task ResumeAsync(ResumeFrames ask, CancellationToken cancel) => OrderAsync(ask, "rendering", (_, _) => Task.CompletedTask, cancel);
+
+    public async Task HoldAsync(JobId id, bool held, CancellationToken cancel)
+    {
+        await database.RunAsync("UPDATE render.jobs SET held = $2 WHERE job_id = $1", cancel, id.Value, held);
+        bell.Ring();
+    }
+
+    /// <summary>Changes one job under its lock, sees what that means for it, commits, then tells the pipeline.</summary>
+    /// <param name="change">Returns the job as it is now, or null where nothing changed; may add to what the pipeline is told.</param>
+    async Task ChangeAsync(JobId id, Func<NpgsqlConnection, FarmJob?, List<object>, Task<FarmJob?>> change, CancellationToken cancel)
+    {
+        List<object> reports = [];
+        await using (var db = await database.OpenConnectionAsync(cancel))
+        {
+            await using var transaction = await db.BeginTransactionAsync(cancel);
+            var job = (await db.QueryAsync($"SELECT {JobColumns} FROM render.jobs WHERE job_id = $1 FOR UPDATE", Job, cancel, id.Value)).SingleOrDefault();
+            job = await change(db, job, reports);
+            if (job is not null) await ReportAsync(db, job, reports, cancel);
+            await transaction.CommitAsync(cancel);
+        }
+
+        foreach (var report in reports) await bus.Publish(report, report.GetType(), cancel);
+        bell.Ring();
+    }
+
+    static FarmJob Job(NpgsqlDataReader row) => new(
+        new JobId(row.GetGuid(0)), new TenantId(row.GetGuid(1)), row.GetInt32(2), row.GetString(3), row.GetString(4),
+        JsonSerializer.Deserialize<FilmSpec>(row.GetString(5), Wire.Json)!, row.GetInt32(6), row.GetInt32(7),
+        JsonSerializer.Deserialize<Dictionary<string, double>>(row.GetString(8), Wire.Json)!);
+}

@@ -1,0 +1,105 @@
+using System.Collections.Concurrent;
+using FlatRender.Contracts;
+using FlatRender.Sagas;
+using FlatRender.TestKit;
+using MassTransit;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace FlatRender.EventStore.Tests;
+
+/// <summary>A process of FlatRender in miniature: store, pipeline, bus, and a farm that does all work at once.</summary>
+sealed class House : IAsyncDisposable
+{
+    readonly IHost _host;
+
+    House(IHost host) => _host = host;
+
+    public IServiceProvider Services => _host.Services;
+    public IBus Bus => Get<IBus>();
+    public Streams Streams => Get<Streams>();
+    public Tally Tally => Get<Tally>();
+    public T Get<T>() where T : notnull => _host.Services.GetRequiredService<T>();
+
+    public static readonly RenderLimits Limits = new(new(TimeSpan.FromMinutes(10), 2), new(TimeSpan.FromMinutes(10), 2), new(TimeSpan.FromMinutes(5), 2), new(TimeSpan.FromMinutes(5), 2), 3);
+    public static readonly FilmSpec Film = new(640, 360, 48, 24, 1, "#000000", new Rect(0, 0, 640, 360), "1/1");
+
+    public static SubmitRender Submit(Guid id) => new(new JobId(id), new TenantId(Ids.New()), new UserId(Ids.New()), "A film", new string('a', 64), Film, 50, []);
+
+    public static async Task<House> StartAsync(
+        TestDatabase database, Action<EventStoreOptions>? store = null, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null,
+        string? rabbit = null)
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(Limits);
+        services?.Invoke(builder.Services);
+        builder.Services.AddEventStore(o =>
+        {
+            (o.DataSource, o.Schema) = (database.Source, database.Schema);
+            if (rabbit is not null) o.Broker = rabbit;
+            store?.Invoke(o);
+        });
+        builder.Services.AddMassTransit(x =>
+        {
+            x.AddSagaStateMachine<RenderPipeline, RenderSaga>().InEventStore();
+            bus?.Invoke(x);
+            if (rabbit is null) x.UsingInMemory((context, transport) => transport.ConfigureEndpoints(context));
+            else
+            {
+                // Queues of this house alone, gone with it: tests share one broker.
+                x.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(database.Schema, false));
+                x.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).QueueExpiration = TimeSpan.FromMinutes(1));
+                x.UsingRabbitMq((context, transport) =>
+                {
+                    transport.Host(new Uri(rabbit.Replace("amqp://", "rabbitmq://")));
+                    transport.ConfigureJsonSerializerOptions(Wire.Configure);
+                    transport.UnderstandFacts();
+                    transport.ConfigureEndpoints(context);
+                });
+            }
+        });
+        builder.Services.Configure<MassTransitHostOptions>(o => o.WaitUntilStarted = true);
+        var host = builder.Build();
+        await host.StartAsync();
+        return new House(host);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.StopAsync();
+        if (_host is IAsyncDisposable disposable) await disposable.DisposeAsync();
+    }
+}
+
+/// <summary>Answers each ask at once, as a farm would that never fails.</summary>
+sealed class Farm : IConsumer<PlanFrames>, IConsumer<ValidateFrames>, IConsumer<AssembleFilm>
+{
+    public async Task Consume(ConsumeContext<PlanFrames> x)
+    {
+        await x.Publish(new WorkStarted(x.Message.JobId, x.Message.Order, new NodeId(Ids.New())));
+        await x.Publish(new FramesRendered(x.Message.JobId, x.Message.Order, 1.5));
+    }
+
+    public Task Consume(ConsumeContext<ValidateFrames> x) => x.Publish(new FramesAccepted(x.Message.JobId, x.Message.Order));
+
+    public Task Consume(ConsumeContext<AssembleFilm> x) =>
+        x.Publish(new FilmAccepted(x.Message.JobId, x.Message.Order, new FilmFile(new string('b', 64), 1000, new string('c', 64), 2, 48, 1.5)));
+}
+
+/// <summary>Waits for things to be so, by looking often; says what it was waiting for.</summary>
+static class Eventually
+{
+    public static async Task So(Func<Task<bool>> isSo, string what, int seconds = 30)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
+        using var look = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
+        while (!await isSo())
+        {
+            if (patience.IsCancellationRequested) throw new TimeoutException($"Not so within {seconds} s: {what}");
+            await look.WaitForNextTickAsync();
+        }
+    }
+}
