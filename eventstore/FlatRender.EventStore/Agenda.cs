@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using FlatRender.Contracts;
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection;
@@ -72,7 +71,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     async Task SendAsync(IBus bus, Sending sending, CancellationToken cancel)
     {
         var type = options.Vocabulary.TypeOf(sending.Type);
-        var message = JsonSerializer.Deserialize(sending.Data, type, Wire.Json)!;
+        var message = options.Vocabulary.Read(sending.Type, sending.Data);
         using var activity = Source.StartActivity(sending.Type, ActivityKind.Producer, sending.Trace);
         await bus.Publish(message, type, Pipe.Execute<PublishContext>(p =>
         {

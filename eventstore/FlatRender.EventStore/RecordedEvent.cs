@@ -19,7 +19,7 @@ public sealed record RecordedEvent(long Seq, Guid EventId, Guid StreamId, long V
 
     /// <summary>The fact itself.</summary>
     /// <exception cref="UnknownWordException">This build does not know the type.</exception>
-    public object Fact(Vocabulary vocabulary) => JsonSerializer.Deserialize(Data, vocabulary.TypeOf(Type), Wire.Json)!;
+    public object Fact(Vocabulary vocabulary) => vocabulary.Read(Type, Data);
 
     /// <summary>One header's text, or null.</summary>
     public string? Header(string name)

@@ -31,7 +31,7 @@ public sealed class Streams(EventStoreOptions options, GroupCommit commit, TimeP
 
     /// <summary>The stored memories that are in one of these states; with none named, all. Oldest stream first.</summary>
     public Task<List<TMemory>> MemoriesAsync<TMemory>(IReadOnlyList<string> states, CancellationToken cancel) where TMemory : class, IMemory<TMemory> =>
-        ListAsync($"SELECT d.data::text FROM {options.Schema}.{Names<TMemory>.Document} d JOIN {options.Schema}.mt_streams s ON s.id = d.id WHERE cardinality($1) = 0 OR d.data->>'state' = ANY ($1) ORDER BY s.created, s.id", Memory<TMemory>, cancel, states.ToArray());
+        ListAsync($"SELECT d.data::text FROM {options.Schema}.{Names<TMemory>.Document} d JOIN {options.Schema}.mt_streams s ON s.id = d.id WHERE cardinality($1) = 0 OR d.data->>'state' = ANY ($1) ORDER BY s.created, s.id", Memory<TMemory>, cancel, [states.ToArray()]);
 
     /// <summary>Every stream of a type, oldest first.</summary>
     public Task<List<StreamLine>> StreamsAsync(string type, CancellationToken cancel) =>

@@ -1,4 +1,6 @@
 using System.Collections.Frozen;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace FlatRender.Contracts;
 
@@ -7,6 +9,7 @@ public sealed class Vocabulary
 {
     readonly FrozenDictionary<string, Type> _types;
     readonly FrozenDictionary<Type, string> _names;
+    readonly FrozenDictionary<string, Upcaster> _upcasters = FrozenDictionary<string, Upcaster>.Empty;
 
     public Vocabulary(params IEnumerable<(string Name, Type Type)> words)
     {
@@ -15,12 +18,50 @@ public sealed class Vocabulary
         _names = all.ToFrozenDictionary(w => w.Type, w => w.Name);
     }
 
+    Vocabulary(Vocabulary words, IEnumerable<Upcaster> upcasters)
+    {
+        (_types, _names, _upcasters) = (words._types, words._names, upcasters.ToFrozenDictionary(u => u.From));
+        foreach (var old in _upcasters.Keys)
+        {
+            if (_types.ContainsKey(old)) throw new ArgumentException($"'{old}' is a word of today: it needs no upcaster.", nameof(upcasters));
+            // A way that leads in a circle, or to no word, is a fault of this build: better found at start than at an old event.
+            var name = old;
+            for (var steps = 0; _upcasters.TryGetValue(name, out var next); name = next.To)
+                if (steps++ > _upcasters.Count) throw new ArgumentException($"The upcasters of '{old}' lead in a circle.", nameof(upcasters));
+            TypeOf(name);
+        }
+    }
+
+    /// <summary>The same words, which also reads what was stored under older names.</summary>
+    /// <exception cref="ArgumentException">Upcasters lead in a circle, or change a word of today.</exception>
+    /// <exception cref="UnknownWordException">Upcasters lead to a name that no record has.</exception>
+    public Vocabulary With(params IEnumerable<Upcaster> upcasters) => new(this, [.. _upcasters.Values, .. upcasters]);
+
+    /// <summary>The words of today; <see cref="OldNames"/> can only be read.</summary>
     public IReadOnlyCollection<string> Names => _types.Keys;
 
-    /// <exception cref="UnknownWordException">No record has this name.</exception>
-    public Type TypeOf(string name) => _types.TryGetValue(name, out var type) ? type : throw new UnknownWordException($"No message is called '{name}'. A newer version of FlatRender may have written it.");
+    public IReadOnlyCollection<string> OldNames => _upcasters.Keys;
 
-    public bool Knows(string name) => _types.ContainsKey(name);
+    /// <summary>The record that messages of this name are read as.</summary>
+    /// <exception cref="UnknownWordException">No record has this name.</exception>
+    public Type TypeOf(string name)
+    {
+        while (_upcasters.TryGetValue(name, out var upcaster)) name = upcaster.To;
+        return _types.TryGetValue(name, out var type) ? type : throw new UnknownWordException($"No message is called '{name}'. A newer version of FlatRender may have written it.");
+    }
+
+    public bool Knows(string name) => _types.ContainsKey(name) || _upcasters.ContainsKey(name);
+
+    /// <summary>A stored message, of whatever shape it was stored in.</summary>
+    /// <exception cref="UnknownWordException">No record has this name.</exception>
+    /// <exception cref="JsonException">The JSON is not of that shape.</exception>
+    public object Read(string name, string json)
+    {
+        if (!_upcasters.ContainsKey(name)) return JsonSerializer.Deserialize(json, TypeOf(name), Wire.Json)!;
+        var message = JsonNode.Parse(json)!.AsObject();
+        for (; _upcasters.TryGetValue(name, out var upcaster); name = upcaster.To) message = upcaster.Change(message);
+        return message.Deserialize(TypeOf(name), Wire.Json)!;
+    }
 
     /// <exception cref="UnknownWordException">The record has no wire name.</exception>
     public string NameOf(Type type) => _names.TryGetValue(type, out var name) ? name : throw new UnknownWordException($"{type.Name} has no name on the wire: add it to the vocabulary.");

@@ -84,11 +84,19 @@ test('An image that is missing and drawn is an error; one that nothing draws is 
   assert.deepEqual([unused.ok, codes(unused.warnings)], [true, ['MISSING_IMAGE']])
 })
 
+test('No path is left for the engine to look up, and a layer without its asset is told', () => {
+  const sound = { id: 's', u: '/etc/', p: 'x.mp3' }
+  const { written, warnings } = prepare(bundleOf(film([shape('A'), { ...picture, refId: 'gone' }, { ty: 6, refId: 's', ks: {}, ip: 0, op: 30, st: 0 }], [asset, sound])))
+  assert.deepEqual(written.assets.map(a => [a.u, a.p]), [['', ''], ['', '']])
+  assert.deepEqual(codes(warnings), ['LAYER_IGNORED', 'MISSING_ASSET', 'MISSING_IMAGE', 'SOUND_IGNORED'])
+})
+
 const bytes = Buffer.from(PNG.slice(PNG.indexOf(',') + 1), 'base64')
 for (const [what, uri] of [
   ['nothing', 'data:image/png;base64,'], ['words', 'data:image/png;base64,' + Buffer.from('hello there').toString('base64')], ['no URI', 'logo.png'],
   ['half a PNG', 'data:image/png;base64,' + bytes.subarray(0, bytes.length >> 1).toString('base64')],
   ['a PNG that lacks its last chunk', 'data:image/png;base64,' + bytes.subarray(0, bytes.length - 12).toString('base64')],
+  ['a PNG with a broken bit', 'data:image/png;base64,' + Buffer.from(bytes.map((b, i) => (i === bytes.length >> 1 ? b ^ 8 : b))).toString('base64')],
   ['half a JPEG', 'data:image/jpeg;base64,' + Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xda, 0, 0]).toString('base64')],
   ['an SVG', 'data:image/svg+xml;base64,' + Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>').toString('base64')],
   ['a PNG of 60000x60000', 'data:image/png;base64,' + Buffer.concat([bytes.subarray(0, 16), Buffer.from([0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]), bytes.subarray(24)]).toString('base64')],
@@ -106,6 +114,13 @@ test('Expressions are a warning, once a layer', () => {
   layer.ks = { r: { a: 0, k: 0, x: 'time*3' } }
   const { ok, warnings } = prepare(bundleOf(film([layer])))
   assert.deepEqual([ok, codes(warnings), warnings[0].message.includes('Wiggly')], [true, ['EXPRESSION_IGNORED'], true])
+})
+
+test('Effects and styles that are not drawn are a warning; those that are, and controls, are not', () => {
+  const effect = (mn, ty) => ({ ty, nm: mn, mn, ef: [] })
+  const layer = { ...shape('A'), ef: [effect('ADBE Gaussian Blur 2', 29), effect('ADBE Slider Control', 5), effect('ADBE Lens Flare', 5)], sy: [{ ty: 1 }, { ty: 0, nm: 'Stroke' }] }
+  const { ok, warnings } = prepare(bundleOf(film([layer])))
+  assert.deepEqual([ok, codes(warnings), /Lens Flare/.test(warnings[0].message)], [true, ['EFFECT_IGNORED', 'STYLE_IGNORED'], true])
 })
 
 test('A text of a real template is changed by its layer name and the rest stays', () => {

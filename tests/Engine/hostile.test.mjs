@@ -48,6 +48,13 @@ test('Prototype keys change nothing for anybody', () => {
   assert.equal({}.polluted, undefined)
 })
 
+test('The answer stays readable, whatever names the template uses', () => {
+  const layers = Array.from({ length: 2000 }, (_, i) => ({ ty: 2, refId: { toString: 1, valueOf: 2 }, nm: `${i}${'x'.repeat(3000)}`, ks: {}, ip: 0, op: 30, st: 0 }))
+  const { ok, warnings } = prepare(bundleOf(film(layers)))
+  assert.deepEqual([ok, warnings.length], [true, 500])
+  assert.ok(warnings.every(w => w.message.length < 700))
+})
+
 test('Numbers that are none are refused', () => {
   assert.ok(refused(JSON.stringify(bundleOf(film([comp('a')]))).replace('"op":30,"w"', '"op":1e999,"w"')).includes('DURATION_INVALID'))
 })
@@ -72,14 +79,14 @@ function random(seed) {
   }
 }
 
-test('Two hundred broken templates are prepared or refused, none crashes', () => {
+test('A hundred and twenty broken templates are prepared or refused, none crashes', () => {
   const next = random(20)
   const any = list => list[Math.floor(next() * list.length)]
-  const poison = [null, true, -1, 0, 1e308, '', 'x', [], {}, [null], [[[]]], { k: null }, { k: [null] }, { k: [{}] }, { s: [null] }, '\u0000', 'سلام']
+  const poison = [{ toString: 1, valueOf: 1 }, null, true, -1, 0, 1e308, '', 'x', [], {}, [null], [[[]]], { k: null }, { k: [null] }, { k: [{}] }, { s: [null] }, '\u0000', 'سلام']
   const sound = ['DynamicText.json', 'Multiline.json', 'animated_logo.json', 'penguin.json', 'rocket.json'].map(name => bundleOf(JSON.parse(realFile(name))))
   sound.push(sample('title-card'), sample('nowruz'))
   let prepared = 0
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < 120; round++) {
     const bundle = structuredClone(sound[round % sound.length])
     for (let cuts = 1 + Math.floor(next() * 5); cuts > 0; cuts--) {
       let parent = next() < 0.1 ? bundle : next() < 0.6 ? bundle.lottie.layers : bundle.lottie.fonts ?? bundle.lottie
@@ -96,7 +103,7 @@ test('Two hundred broken templates are prepared or refused, none crashes', () =>
     assert.equal(answer.ok, answer.errors.length === 0)
     assert.ok(answer.errors.every(e => /^[A-Z_]+$/.test(e.code) && e.message.endsWith('.')), JSON.stringify(answer.errors))
   }
-  assert.ok(prepared > 50 && prepared < 200, `${prepared} prepared`)
+  assert.ok(prepared > 30 && prepared < 120, `${prepared} prepared`)
 })
 
 test('As a child, the preparation answers one JSON line and exits 0, whatever it is asked', () => {

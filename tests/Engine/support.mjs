@@ -23,12 +23,15 @@ export const scratchFile = (content = '') => {
   return path
 }
 
-/** Names of the real Lottie files; it is an error that they are not there. */
-export function realFiles() {
+// A suite that cannot see the real files has shown nothing: it fails, and says why.
+function inReal(name) {
   assert.ok(existsSync(REAL), `The real Lottie files are missing: ${REAL} must exist beside the repository.`)
-  return readdirSync(REAL).filter(name => name.endsWith('.json')).sort()
+  return join(REAL, name)
 }
-export const realFile = name => readFileSync(join(REAL, name), 'utf8')
+
+/** The real Lottie files' names, and one's text. */
+export const realFiles = () => readdirSync(inReal('')).filter(name => name.endsWith('.json')).sort()
+export const realFile = name => readFileSync(inReal(name), 'utf8')
 export const bundleOf = lottie => ({ lottie, fields: null, assets: {}, fonts: {} })
 
 export function sample(name) {

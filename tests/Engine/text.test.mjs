@@ -126,6 +126,15 @@ test('Tracking, baseline shift and size keep working on baked text', async () =>
   assert.ok(Math.abs(extent(plain.columns()) / 2 - extent(half.columns())) <= 1)
 })
 
+test('Tracking sets Latin letters apart and keeps Persian words whole', async () => {
+  const tracked = await draw(textFilm({ t: 'پیشی پیشی', f: 'Vazirmatn', tr: 300 }))
+  const plain = await draw(textFilm({ t: 'پیشی پیشی', f: 'Vazirmatn' }))
+  assert.equal(tracked.columns().length, 2)
+  assert.deepEqual(tracked.columns().map(([a, b]) => b - a), plain.columns().map(([a, b]) => b - a))
+  const ligature = async tr => documentOf(await draw(textFilm({ t: 'ffi', tr }))).t.length
+  assert.deepEqual([await ligature(0), await ligature(100)], [1, 3])
+})
+
 test('Capitals are made before shaping', async () => {
   const [capitals, typed] = [await draw(textFilm({ t: 'straße', ca: 1 })), await draw(textFilm({ t: 'STRASSE' }))]
   assert.ok(capitals.pixels.equals(typed.pixels))

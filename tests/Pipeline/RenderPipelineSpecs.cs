@@ -15,26 +15,15 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
 
     public Task DisposeAsync() => it.DisposeAsync().AsTask();
 
-    static readonly TenantId Tenant = new(Guid.NewGuid());
-    static readonly UserId Owner = new(Guid.NewGuid());
-    static readonly NodeId Node = new(Guid.NewGuid());
-    static readonly FilmFile Film = new("ab", 1234, "cd", 8, 240, 3.5);
-    const string Digest = "0123";
+    static readonly NodeId Node = Lives.Node;
+    static readonly FilmFile Film = Lives.Film;
 
-    SubmitRender Submit => new(Id, Tenant, Owner, "Title card", Digest, RenderScenario.Film, 50, []);
-    CancelRender Cancel => new(Id, "user x", "changed my mind", 42);
-    FramesRejected Rejected(int order) => new(Id, order, [3, 4], [17], "2 frames are missing, 1 is corrupt");
+    SubmitRender Submit => Lives.Submit(Id);
+    CancelRender Cancel => Lives.Cancel(Id);
+    FramesRejected Rejected(int order) => Lives.Rejected(Id, order);
     DateTimeOffset Due => it.Clock.GetUtcNow();
     DateTimeOffset Later => it.Clock.GetUtcNow().AddHours(1);
-
-    object[] Queued => [Submit];
-    object[] Rendering => [.. Queued, new WorkStarted(Id, 1, Node)];
-    object[] Validating => [.. Rendering, new FramesRendered(Id, 1, 3.5)];
-    object[] Assembling => [.. Validating, new FramesAccepted(Id, 2)];
-    object[] InRepair => [.. Validating, Rejected(2)];
-    object[] Done => [.. Assembling, new FilmAccepted(Id, 3, Film)];
-    object[] Failed => [.. Rendering, new RendererFailed(Id, 1, "AE_REPEATED_CRASH", "it crashed three times")];
-    object[] Cancelled => [.. Rendering, Cancel];
+    object[] In(string state) => Lives.UpTo(state, Id);
 
     [Fact]
     public async Task A_submitted_render_is_queued_and_its_frames_are_planned()
@@ -46,7 +35,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task The_first_lease_starts_the_rendering()
     {
-        await it.Given(Queued);
+        await it.Given(In("Queued"));
         await it.When(new WorkStarted(Id, 1, Node));
         await it.Then("Rendering", recorded: ["render.job.rendering.v1"], asked: ["remind.rendering_stalled"]);
     }
@@ -54,7 +43,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task Rendered_frames_are_validated()
     {
-        await it.Given(Rendering);
+        await it.Given(In("Rendering"));
         await it.When(new FramesRendered(Id, 1, 3.5));
         await it.Then("Validating", recorded: ["render.job.validating.v1"], asked: ["ask.validate_frames", "remind.validation_overdue"]);
     }
@@ -62,7 +51,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task Frames_that_are_in_before_the_word_that_work_began_pass_through_rendering()
     {
-        await it.Given(Queued);
+        await it.Given(In("Queued"));
         await it.When(new FramesRendered(Id, 1, 3.5));
         await it.Then("Validating", recorded: ["render.job.rendering.v1", "render.job.validating.v1"], asked: ["ask.validate_frames", "remind.validation_overdue"]);
     }
@@ -70,7 +59,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task Accepted_frames_are_assembled()
     {
-        await it.Given(Validating);
+        await it.Given(In("Validating"));
         await it.When(new FramesAccepted(Id, 2));
         await it.Then("Validating", recorded: ["render.job.frames_accepted.v1"], asked: ["ask.assemble_film", "remind.validation_overdue"]);
     }
@@ -78,7 +67,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task An_accepted_film_is_delivered_and_paid_for()
     {
-        await it.Given(Assembling);
+        await it.Given(In("Assembling"));
         await it.When(new FilmAccepted(Id, 3, Film));
         await it.Then("Done", recorded: ["render.job.done.v1"], asked: ["ask.capture_credits"]);
         (await it.JobAsync()).Result.ShouldBe(Film);
@@ -87,7 +76,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task Rejected_frames_are_repaired_by_name()
     {
-        await it.Given(Validating);
+        await it.Given(In("Validating"));
         await it.When(Rejected(2));
         await it.Then("Repair", recorded: ["render.job.repair.v1"], asked: ["ask.repair_frames", "remind.repair_stalled"]);
         var job = await it.JobAsync();
@@ -97,7 +86,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task Repaired_frames_are_validated_again()
     {
-        await it.Given(InRepair);
+        await it.Given(In("Repair"));
         await it.When(new FramesRendered(Id, 3, 4.0));
         await it.Then("Validating", recorded: ["render.job.validating.v1"], asked: ["ask.validate_frames", "remind.validation_overdue"]);
     }
@@ -105,7 +94,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task Frames_that_stay_bad_after_the_last_repair_fail_the_render_with_a_refund()
     {
-        await it.Given([.. InRepair, new FramesRendered(Id, 3, 4), Rejected(4), new FramesRendered(Id, 5, 5)]);
+        await it.Given([.. In("Repair"), new FramesRendered(Id, 3, 4), Rejected(4), new FramesRendered(Id, 5, 5)]);
         await it.When(Rejected(6));
         await it.Then("Failed", recorded: ["render.job.failed.v1"], asked: ["ask.stop_work", "ask.refund_credits"]);
         (await it.JobAsync()).ErrorCode.ShouldBe("FRAMES_UNREPAIRABLE");
@@ -114,7 +103,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task A_film_that_does_not_match_its_frames_is_repaired()
     {
-        await it.Given(Assembling);
+        await it.Given(In("Assembling"));
         await it.When(new FilmRejected(Id, 3, [], [100], "frame 100 is not as drawn"));
         await it.Then("Repair", recorded: ["render.job.repair.v1"], asked: ["ask.repair_frames", "remind.repair_stalled"]);
     }
@@ -149,7 +138,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task A_failed_render_can_be_retried_and_starts_with_fresh_repairs()
     {
-        await it.Given([.. InRepair, new RendererFailed(Id, 3, "ENCODER_FAILED", "no space left")]);
+        await it.Given([.. In("Repair"), new RendererFailed(Id, 3, "ENCODER_FAILED", "no space left")]);
         await it.When(new RetryRender(Id, "support", "the disk was full"));
         await it.Then("Queued", recorded: ["render.job.requeued.v1"], asked: ["ask.plan_frames", "remind.queue_overdue"]);
         (await it.JobAsync()).Repairs.ShouldBe(0);
@@ -158,7 +147,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task Holding_and_releasing_are_facts_that_change_no_state()
     {
-        await it.Given(Rendering);
+        await it.Given(In("Rendering"));
         await it.When(new HoldRender(Id, "support", "a complaint"));
         await it.Then("Rendering", recorded: ["render.job.held.v1"], asked: ["ask.hold_work"]);
         await it.When(new ReleaseRender(Id, "support", "settled"));
@@ -223,7 +212,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task An_answer_to_an_older_order_changes_nothing()
     {
-        await it.Given([.. InRepair, new FramesRendered(Id, 3, 4)]);
+        await it.Given([.. In("Repair"), new FramesRendered(Id, 3, 4)]);
         foreach (var stale in new object[] { new FramesAccepted(Id, 2), Rejected(2), new FramesRendered(Id, 3, 4), new RendererFailed(Id, 3, "X", "x"), new ValidationOverdue(Id, 2, Due), new FilmAccepted(Id, 2, Film), new FilmRejected(Id, 3, [], [], "x") })
         {
             await it.When(stale);
@@ -255,7 +244,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task Every_command_sent_twice_changes_nothing_the_second_time()
     {
-        foreach (var message in (object[])[.. Done[..1], new HoldRender(Id, "s", "r"), new ReleaseRender(Id, "s", "r"), .. Done[1..]])
+        foreach (var message in (object[])[.. In("Done")[..1], new HoldRender(Id, "s", "r"), new ReleaseRender(Id, "s", "r"), .. In("Done")[1..]])
         {
             await it.Given(message);
             var state = await it.StateAsync();
@@ -267,7 +256,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     [Fact]
     public async Task An_impossible_message_is_refused_and_leaves_no_trace()
     {
-        await it.Given(Queued);
+        await it.Given(In("Queued"));
         await Should.ThrowAsync<NotAcceptedStateMachineException>(() => it.When(new FilmAccepted(Id, 1, Film)));
         await it.Then("Queued");
     }
@@ -287,19 +276,6 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
         await it.Then("Queued");
         (await _database.QueryAsync("SELECT count(*) FROM {s}.mt_events WHERE stream_id = $1", row => row.GetInt64(0), Id.Value)).Single().ShouldBe(1);
     }
-
-    object[] In(string state) => state switch
-    {
-        "Queued" => Queued,
-        "Rendering" => Rendering,
-        "Validating" => Validating,
-        "Assembling" => Assembling,
-        "Repair" => InRepair,
-        "Done" => Done,
-        "Failed" => Failed,
-        "Cancelled" => Cancelled,
-        _ => throw new ArgumentOutOfRangeException(nameof(state), state, "no such state"),
-    };
 
     object Reminder(string state, bool late, int? order = null) => state switch
     {

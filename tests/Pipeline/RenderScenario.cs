@@ -14,10 +14,15 @@ public sealed class RenderScenario : IAsyncDisposable
 {
     readonly ServiceProvider _services;
     readonly TestDatabase _database;
-    List<string> _recorded = [], _agenda = [];
 
     public JobId Id { get; } = new(Guid.NewGuid());
     public HandClock Clock { get; } = new();
+
+    /// <summary>Wire names of the facts the last message left.</summary>
+    public IReadOnlyList<string> Recorded { get; private set; } = [];
+
+    /// <summary>Wire names of the asks and reminders the last message left.</summary>
+    public IReadOnlyList<string> Agenda { get; private set; } = [];
 
     public static readonly FilmSpec Film = new(1920, 1080, 240, 30, 1, "#ffffff", new Rect(0, 0, 1920, 1080), "1/1");
 
@@ -48,14 +53,14 @@ public sealed class RenderScenario : IAsyncDisposable
         var version = (await MemoryAsync())?.Version ?? 0;
         var mark = (await _database.QueryAsync("SELECT coalesce(max(id), 0) FROM {s}.agenda", row => row.GetInt64(0))).Single();
         await DeliverAsync(message);
-        _recorded = await _database.QueryAsync("SELECT type FROM {s}.mt_events WHERE stream_id = $1 AND version > $2 ORDER BY version", row => row.GetString(0), Id.Value, version);
-        _agenda = await _database.QueryAsync("SELECT type FROM {s}.agenda WHERE stream_id = $1 AND id > $2 ORDER BY id", row => row.GetString(0), Id.Value, mark);
+        Recorded = await _database.QueryAsync("SELECT type FROM {s}.mt_events WHERE stream_id = $1 AND version > $2 ORDER BY version", row => row.GetString(0), Id.Value, version);
+        Agenda = await _database.QueryAsync("SELECT type FROM {s}.agenda WHERE stream_id = $1 AND id > $2 ORDER BY id", row => row.GetString(0), Id.Value, mark);
     }
 
     /// <summary>Asserts the state and exactly what the last message left; then that the stored memory is the fold of the stored facts.</summary>
     public async Task Then(string state, string[]? recorded = null, string[]? asked = null)
     {
-        (await StateAsync(), Lines(_recorded), Lines(_agenda)).ShouldBe((state, Lines(recorded ?? []), Lines(asked ?? [])));
+        (await StateAsync(), Lines(Recorded), Lines(Agenda)).ShouldBe((state, Lines(recorded ?? []), Lines(asked ?? [])));
         await ThenMemoryIsTheFold();
     }
 

@@ -99,19 +99,13 @@ public sealed partial class ProjectionRunner(EventStoreOptions options, IEnumera
 
     async Task RebuildAsync(IProjection projection, CancellationToken stopping)
     {
-        await using var lead = await Leadership.TryTakeAsync(options, $"rebuild of {projection.Name}", clock, stopping);
-        if (lead is null || !Wanted((await _book.StatusAsync(lead.Connection, projection.Name, stopping)).Single(), projection)) return;
         try
         {
-            Rebuilding(projection.Name);
-            var work = facade.RebuildHereAsync(projection.Name, stopping);
-            await lead.BeatWhileAsync(work, stopping);
-            Rebuilt(projection.Name, (await work).Events, (await work).Took.TotalSeconds);
+            if (await facade.TryRebuildAsync(projection, status => Wanted(status, projection), stopping) is { } rebuilt) Rebuilt(projection.Name, rebuilt.Events, rebuilt.Took.TotalSeconds);
         }
         catch (Exception e) when (e is ProjectionStoppedException or Npgsql.PostgresException { IsTransient: false })
         {
             RebuildFailed(projection.Name, e);
-            await _book.RebuildAsync(lead.Connection, projection.Name, "failed", e.Message, stopping);
         }
     }
 
@@ -123,9 +117,6 @@ public sealed partial class ProjectionRunner(EventStoreOptions options, IEnumera
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Projection {Name} was interrupted and begins again where it last committed.")]
     partial void Interrupted(string name, Exception e);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Projection {Name} is being rebuilt beside itself.")]
-    partial void Rebuilding(string name);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Projection {Name} is rebuilt from {Events} events in {Seconds:F1} s and has taken its place.")]
     partial void Rebuilt(string name, long events, double seconds);

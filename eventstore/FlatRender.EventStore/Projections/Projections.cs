@@ -49,13 +49,34 @@ public sealed class Projections(EventStoreOptions options, IEnumerable<IProjecti
         return await _book.ResumeAsync(db, name, cancel);
     }
 
-    /// <summary>Rebuilds in this process, now. Only for who is sure that nobody else does: others use <see cref="RequestRebuildAsync"/>.</summary>
+    /// <summary>Rebuilds in this process, now, or when another process that does so has ended.</summary>
     /// <exception cref="ProjectionStoppedException">An event cannot be taken in; the live tables stay as they are.</exception>
     public async Task<Rebuilt> RebuildHereAsync(string name, CancellationToken cancel)
     {
-        var result = await new Rebuild(options, _book, _projections[name], clock).RunAsync(cancel);
-        Moved(name, 0);
-        return result;
+        while (true)
+        {
+            if (await TryRebuildAsync(_projections[name], _ => true, cancel) is { } rebuilt) return rebuilt;
+            await Task.Delay(Poll, clock, cancel);
+        }
+    }
+
+    /// <summary>Null: another process rebuilds it, or has just done so and it is not <paramref name="wanted"/> any more.</summary>
+    internal async Task<Rebuilt?> TryRebuildAsync(IProjection projection, Func<ProjectionStatus, bool> wanted, CancellationToken cancel)
+    {
+        await using var lead = await Leadership.TryTakeAsync(options, $"rebuild of {projection.Name}", clock, cancel);
+        if (lead is null || !wanted((await _book.StatusAsync(lead.Connection, projection.Name, cancel)).Single())) return null;
+        try
+        {
+            var work = new Rebuild(options, _book, projection, clock).RunAsync(cancel);
+            await lead.BeatWhileAsync(work, cancel);
+            Moved(projection.Name, 0);
+            return await work;
+        }
+        catch (Exception e) when (e is ProjectionStoppedException or PostgresException { IsTransient: false })
+        {
+            await _book.RebuildAsync(lead.Connection, projection.Name, "failed", e.Message, cancel);
+            throw;
+        }
     }
 
     /// <summary>Returns when the projection has taken in everything up to this number in the store.</summary>

@@ -13,8 +13,8 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
 {
     const int Page = 4000;
 
-    // Shorter than PostgreSQL's search for deadlocks: rather try again than hold readers up.
-    const string SwapTimeout = "500ms";
+    // Much shorter than PostgreSQL's search for deadlocks, so that no reader is ever its victim: rather try again than hold readers up.
+    const string SwapTimeout = "100ms";
 
     readonly string _name = projection.Name, _row = ProjectionNames.Rebuild(projection.Name), _beside = $"{options.Schema}_{projection.Name}_rebuild";
     readonly ProjectionStep _step = new(options, book, projection, ProjectionNames.Rebuild(projection.Name), $"{options.Schema}_{projection.Name}_rebuild");
@@ -109,6 +109,8 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
     async Task ReplaceAsync(NpgsqlConnection db, CancellationToken cancel)
     {
         var tables = (string[])(await ProjectionBook.ScalarAsync(db, "SELECT array_agg(tablename::text ORDER BY tablename) FROM pg_tables WHERE schemaname = $1", cancel, _beside))!;
+        // A reader of several tables locks them in its own order, which is not known: the one that suits all readers is found by trying.
+        Random.Shared.Shuffle(tables);
         foreach (var table in tables) await ProjectionBook.RunAsync(db, $"DROP TABLE IF EXISTS {projection.Schema}.{table}", cancel);
         foreach (var table in tables) await ProjectionBook.RunAsync(db, $"ALTER TABLE {_beside}.{table} SET SCHEMA {projection.Schema}", cancel);
         await ProjectionBook.RunAsync(db, $"DROP SCHEMA {_beside} CASCADE", cancel);

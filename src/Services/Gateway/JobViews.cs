@@ -29,19 +29,27 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
 
     public async Task ApplyAsync(NpgsqlConnection db, string schema, IReadOnlyList<RecordedEvent> batch, CancellationToken cancel)
     {
-        foreach (var recorded in batch)
+        var rows = (await db.QueryAsync($"SELECT job_id, tenant_id, version, view::text FROM {schema}.job_view WHERE job_id = ANY ($1)",
+            row => new Row(row.GetGuid(0), row.GetGuid(1), row.GetInt64(2), Read(row.GetString(3))), cancel, batch.Select(e => e.StreamId).Distinct().ToArray())).ToDictionary(r => r.Id);
+        var changed = new Dictionary<Guid, Row>();
+        foreach (var e in batch)
         {
-            if (!vocabulary.Knows(recorded.Type) || recorded.Fact(vocabulary) is not IAboutRender fact) continue;
-            var before = (await db.QueryAsync($"SELECT version, view::text FROM {schema}.job_view WHERE job_id = $1", row => (Version: row.GetInt64(0), View: (RenderView?)Read(row.GetString(1))), cancel, recorded.StreamId)).SingleOrDefault();
-            if (before.Version >= recorded.Version) continue;
-            if (Apply(before.View, fact, recorded) is not { } view) continue;
-            var tenant = fact is JobQueued queued ? queued.TenantId.Value : (object?)null;
-            await db.RunAsync($"""
-                INSERT INTO {schema}.job_view (job_id, tenant_id, version, step, created_at, view) VALUES ($1, $2, $3, $4, $5, $6::text::jsonb)
-                ON CONFLICT (job_id) DO UPDATE SET version = excluded.version, step = excluded.step, view = excluded.view
-                """, cancel, recorded.StreamId, tenant ?? Guid.Empty, recorded.Version, view.Step, view.CreatedAt, JsonSerializer.Serialize(view, Wire.Json));
+            var before = rows.GetValueOrDefault(e.StreamId);
+            if (before?.Version >= e.Version || e.Fact(vocabulary) is not IAboutRender fact || Apply(before?.View, fact, e) is not { } view) continue;
+            rows[e.StreamId] = changed[e.StreamId] = new Row(e.StreamId, fact is JobQueued queued ? queued.TenantId.Value : before!.Tenant, e.Version, view);
         }
+        if (changed.Count > 0) await StoreAsync(db, schema, [.. changed.Values], cancel);
     }
+
+    static Task StoreAsync(NpgsqlConnection db, string schema, Row[] rows, CancellationToken cancel) => db.RunAsync($"""
+        INSERT INTO {schema}.job_view (job_id, tenant_id, version, step, created_at, view)
+        SELECT r.job_id, r.tenant_id, r.version, r.step, r.created_at, r.view::jsonb FROM unnest($1, $2, $3, $4, $5, $6) AS r (job_id, tenant_id, version, step, created_at, view)
+        ON CONFLICT (job_id) DO UPDATE SET version = excluded.version, step = excluded.step, view = excluded.view
+        """, cancel,
+        Array.ConvertAll(rows, r => r.Id), Array.ConvertAll(rows, r => r.Tenant), Array.ConvertAll(rows, r => r.Version), Array.ConvertAll(rows, r => r.View.Step),
+        Array.ConvertAll(rows, r => r.View.CreatedAt), Array.ConvertAll(rows, r => JsonSerializer.Serialize(r.View, Wire.Json)));
+
+    sealed record Row(Guid Id, Guid Tenant, long Version, RenderView View);
 
     static RenderView Read(string json) => JsonSerializer.Deserialize<RenderView>(json, Wire.Json)!;
 

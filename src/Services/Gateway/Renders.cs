@@ -9,12 +9,13 @@ namespace FlatRender.Gateway;
 /// <summary>Renders over HTTP.</summary>
 static class Renders
 {
+    static readonly NewRenderRules Rules = new();
     static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(5);
 
     public static async Task<IResult> SubmitAsync(NewRender ask, [FromHeader(Name = "Idempotency-Key")] string? key, HttpContext http, Submission submission, CancellationToken cancel)
     {
         if (key is { Length: 0 or > 200 }) return Refuse.Invalid("BAD_KEY", "An Idempotency-Key has 1 to 200 characters.");
-        if (ask.Priority is < 0 or > 100) return Refuse.Invalid("BAD_PRIORITY", $"priority is 0 to 100, not {ask.Priority}.");
+        if (Rules.Problems(ask) is { Count: > 0 } problems) return Refuse.Invalid("BAD_REQUEST", problems[0].Message, problems);
         var (view, refusal) = await submission.SubmitAsync(Caller.Of(http), ask, key, cancel);
         if (refusal is not null)
         {

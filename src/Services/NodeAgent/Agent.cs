@@ -22,6 +22,7 @@ public sealed class Agent : IAsyncDisposable
     readonly Lock _gate = new();
     readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     bool _draining;
+    int _gone;
 
     Agent(WebApplication app, Workshop shop, Home home, FileStream claim, NodeRegistration registration, IReadOnlyList<Engine> spares)
     {
@@ -162,6 +163,7 @@ public sealed class Agent : IAsyncDisposable
     /// <summary>Stops now: children die, the host is told, nothing stays in the scratch folder.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _gone, 1) != 0) return;
         lock (_gate) _draining = true;
         AbortAll("The node is leaving.");
         Task[] work;

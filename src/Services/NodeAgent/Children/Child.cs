@@ -48,8 +48,15 @@ sealed partial class Child : IAsyncDisposable
     public Task Ended { get; }
     public bool HasEnded => Ended.IsCompleted;
 
-    /// <summary>Seconds of processor time so far, as last seen.</summary>
-    public double Cpu => Volatile.Read(ref _cpu);
+    /// <summary>Seconds of processor time so far.</summary>
+    public double Cpu
+    {
+        get
+        {
+            if (!HasEnded && ProcessFacts.Of(Pid) is { } facts) Keep(facts.Cpu);
+            return Volatile.Read(ref _cpu);
+        }
+    }
 
     public void Kill(string because)
     {
@@ -90,7 +97,7 @@ sealed partial class Child : IAsyncDisposable
             // ffmpeg counts its own processor time at the end, better than we can from outside.
             if (line.Contains("bench: utime=", StringComparison.Ordinal))
             {
-                if (BenchCpu(line) is { } seconds) Volatile.Write(ref _cpu, seconds);
+                if (BenchCpu(line) is { } seconds) Keep(seconds);
                 continue;
             }
             if (line.Contains("[info]", StringComparison.Ordinal) || line.Contains("bench: maxrss", StringComparison.Ordinal)) continue;
@@ -100,6 +107,12 @@ sealed partial class Child : IAsyncDisposable
                 if (_complaints.Length > TailLength) _complaints.Remove(0, _complaints.Length - TailLength);
             }
         }
+    }
+
+    /// <summary>Processor time only grows; whoever saw more is right.</summary>
+    void Keep(double cpu)
+    {
+        lock (_complaints) _cpu = Math.Max(_cpu, cpu);
     }
 
     static double? BenchCpu(string line)
@@ -115,7 +128,7 @@ sealed partial class Child : IAsyncDisposable
         {
             if (ProcessFacts.Of(Pid) is { } facts)
             {
-                if (facts.Cpu > _cpu) Volatile.Write(ref _cpu, facts.Cpu);
+                Keep(facts.Cpu);
                 if (_plan.MemoryMb is { } limit && facts.ResidentBytes > limit * 1048576L) Kill($"it held {facts.ResidentBytes / 1048576} MB of memory, the limit is {limit} MB");
             }
             await Task.WhenAny(Ended, timer.WaitForNextTickAsync().AsTask());

@@ -10,6 +10,8 @@ static class Container
     /// <summary>Sentences; none when all is exact.</summary>
     public static async Task<IReadOnlyList<string>> Problems(Ffmpeg ffmpeg, string path, int width, int height, Rate rate, int frames, CancellationToken ct)
     {
+        // A file cut within what comes after the pictures still plays.
+        if (Boxes(path) is null) return ["The file does not end where it should."];
         await using var child = await ffmpeg.Probe(Path.GetDirectoryName(path)!,
             ["-show_entries", "stream=codec_type,codec_name,pix_fmt,width,height,r_frame_rate,time_base,start_pts,duration_ts,nb_frames,color_space,color_primaries,color_transfer,color_range:packet=pts,duration", "-of", "json=c=1", path]);
         using var stop = ct.Register(() => child.Kill("the task was stopped"));
@@ -64,21 +66,24 @@ static class Container
     }
 
     /// <summary>True when a player can start before the whole file is there: the index comes before the pictures.</summary>
-    public static bool StartsFast(string path)
+    public static bool StartsFast(string path) => Boxes(path)?.FirstOrDefault(box => box is "moov" or "mdat") == "moov";
+
+    /// <summary>The names of the file's outermost boxes; null when they do not fill it to its last byte.</summary>
+    static IReadOnlyList<string>? Boxes(string path)
     {
         using var file = File.OpenRead(path);
         Span<byte> head = stackalloc byte[16];
-        for (long at = 0; at + 8 <= file.Length;)
+        var names = new List<string>();
+        for (long at = 0, size; at < file.Length; at += size)
         {
             file.Position = at;
-            var read = file.ReadAtLeast(head, 8, throwOnEndOfStream: false);
-            long size = BinaryPrimitives.ReadUInt32BigEndian(head);
-            if (head[4..8].SequenceEqual("moov"u8)) return true;
-            if (head[4..8].SequenceEqual("mdat"u8)) return false;
-            if (size == 1 && read >= 16) size = BinaryPrimitives.ReadInt64BigEndian(head[8..]);
-            if (size < 8) return false;
-            at += size;
+            var read = file.ReadAtLeast(head, 16, throwOnEndOfStream: false);
+            if (read < 8) return null;
+            size = BinaryPrimitives.ReadUInt32BigEndian(head);
+            if (size == 1 && read == 16) size = BinaryPrimitives.ReadInt64BigEndian(head[8..]);
+            if (size < 8 || size > file.Length - at) return null;
+            names.Add(System.Text.Encoding.ASCII.GetString(head[4..8]));
         }
-        return false;
+        return names;
     }
 }

@@ -5,6 +5,9 @@ namespace FlatRender.NodeAgent.Film;
 /// <summary>Planar frames in, one closed-GOP mp4 out. One thread and fixed settings: the same frames give the same bytes, whatever else runs.</summary>
 sealed class Encoder(Child child, string path) : IAsyncDisposable
 {
+    /// <summary>Below this many pixels a block's loss shows in single cells of the signature, and bytes are few: such films are encoded finer.</summary>
+    const int SmallPixels = 256 * 256;
+
     public double Cpu => child.Cpu;
 
     public static async Task<Encoder> Start(Ffmpeg ffmpeg, string path, int width, int height, Rate rate, int frames)
@@ -13,7 +16,7 @@ sealed class Encoder(Child child, string path) : IAsyncDisposable
         return new(await ffmpeg.Start("The encoder", Path.GetDirectoryName(path)!,
         [
             "-f", "rawvideo", "-pixel_format", "yuv420p", "-video_size", $"{width}x{height}", "-framerate", rate.ToString(), "-i", "pipe:0",
-            "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-threads", "1", "-g", n, "-keyint_min", n, "-sc_threshold", "0", "-flags:v", "+bitexact+cgop",
+            "-c:v", "libx264", "-preset", "veryfast", "-crf", width * height < SmallPixels ? "8" : "18", "-threads", "1", "-g", n, "-keyint_min", n, "-sc_threshold", "0", "-flags:v", "+bitexact+cgop",
             "-pix_fmt", "yuv420p", "-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv", "-fps_mode", "passthrough",
             .. Ffmpeg.Mp4(rate), path,
         ]), path);

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace FlatRender.NodeAgent.Pixels;
@@ -13,6 +14,7 @@ public static class Crc32C
 
     public static string Hex(ReadOnlySpan<byte> bytes) => Of(bytes).ToString("x8");
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Of(ReadOnlySpan<byte> bytes)
     {
         var crc = uint.MaxValue;

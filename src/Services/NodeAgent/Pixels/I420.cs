@@ -36,6 +36,7 @@ public static class I420
     }
 
     /// <summary>Two rows from pixel <paramref name="from"/> on, one number at a time: the tail of a row, and the oracle of the tests.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Rows(ReadOnlySpan<byte> top, ReadOnlySpan<byte> bottom, Span<byte> yTop, Span<byte> yBottom, Span<byte> u, Span<byte> v, int from)
     {
         for (var x = from; x < yTop.Length; x += 2)
@@ -57,6 +58,7 @@ public static class I420
 
     // A pixel seen as one 32-bit number holds R and B in the low bytes of its two halves, G and A in the high ones. Masked, they are pairs of 16-bit
     // numbers, and multiply-add gives R·a + B·b in one instruction: no shuffles.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static int RowsAvx2(ReadOnlySpan<byte> top, ReadOnlySpan<byte> bottom, Span<byte> yTop, Span<byte> yBottom, Span<byte> u, Span<byte> v)
     {
         var whole = yTop.Length & ~31;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -9,6 +10,7 @@ public static class Luma
     public const int Cells = 16, Length = Cells * Cells;
 
     /// <param name="y">The luma plane, <paramref name="width"/> × <paramref name="height"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Signature(ReadOnlySpan<byte> y, int width, int height, Span<byte> signature)
     {
         Span<uint> sums = stackalloc uint[Cells];
@@ -41,6 +43,7 @@ public static class Luma
         return (from, Math.Max(from + 1, (cell + 1) * size / Cells));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static uint Sum(ReadOnlySpan<byte> bytes)
     {
         var total = 0u;

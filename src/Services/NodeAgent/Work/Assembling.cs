@@ -70,11 +70,12 @@ static class Assembling
         var containing = Container.Problems(slot.Shop.Ffmpeg, path, film.Width, film.Height, Rate.Of(film), film.Frames, stop.Token);
         var decoding = await Decoder.Run(slot.Shop.Ffmpeg, path, film.Width, film.Height, slot.Shop.Settings.Slots, (i, frame) =>
         {
-            var looking = watches.Now;
-            footage.Look(i, frame);
-            if (i == task.ThumbnailFrame) thumbnail = Picture.JpegOfI420(frame, film.Width, film.Height, ThumbnailWidth, ThumbnailQuality);
+            watches.OnCpu(() =>
+            {
+                footage.Look(i, frame);
+                if (i == task.ThumbnailFrame) thumbnail = Picture.JpegOfI420(frame, film.Width, film.Height, ThumbnailWidth, ThumbnailQuality);
+            });
             running.OneMore();
-            watches.Cpu(watches.Since(looking));
         }, ct);
         var problems = new List<string>(await containing);
         watches.Cpu(decoding.Cpu);

@@ -7,24 +7,19 @@ namespace FlatRender.NodeAgent.Work;
 sealed class Footage(IReadOnlyList<FrameMark> marks, int width, int height)
 {
     const int MostWarnings = 20;
-    readonly int _tolerance = Tolerance.Of(width, height);
+    readonly Tolerance _tolerance = Tolerance.Of(width, height);
     readonly byte[] _signature = new byte[Luma.Length];
     readonly List<int> _blank = [];
 
     /// <summary>Film frame numbers whose picture is not the drawn one.</summary>
     public List<int> Corrupt { get; } = [];
-    public int Seen { get; private set; }
-    public int WorstDistance { get; private set; }
 
     public void Look(int index, ReadOnlySpan<byte> i420)
     {
-        Seen++;
         if (index >= marks.Count) return;
         var y = i420[..(width * height)];
         Luma.Signature(y, width, height, _signature);
-        var distance = Tolerance.Distance(_signature, Convert.FromBase64String(marks[index].Signature));
-        WorstDistance = Math.Max(WorstDistance, distance);
-        if (distance > _tolerance) Corrupt.Add(marks[index].Index);
+        if (!_tolerance.Covers(_signature, Convert.FromBase64String(marks[index].Signature))) Corrupt.Add(marks[index].Index);
         if (!y.ContainsAnyExcept(y[0])) _blank.Add(marks[index].Index);
     }
 

@@ -48,7 +48,7 @@ static class Rendering
         var drawn = Channel.CreateUnbounded<(int Index, byte[] Pixels)>(new() { SingleReader = true, SingleWriter = true });
         var converted = Channel.CreateUnbounded<byte[]>(new() { SingleReader = true, SingleWriter = true });
         var marks = new List<FrameMark>(task.Count);
-        double waited = 0, converting = 0;
+        double waited = 0;
 
         async Task Drawing(CancellationToken stop)
         {
@@ -72,15 +72,15 @@ static class Rendering
             await foreach (var (index, pixels) in drawn.Reader.ReadAllAsync(stop))
             {
                 var picture = await planar.Rent(stop);
-                var start = watches.Now;
-                marks.Add(Mark(index, pixels, film.Width, film.Height, picture));
-                if (slot.PreviewIsDue()) running.Show("data:image/jpeg;base64," + Convert.ToBase64String(Picture.JpegOfRgba(pixels.AsSpan(0, rgbaBytes), film.Width, film.Height, PreviewWidth, PreviewQuality)));
-                converting += watches.Since(start);
+                watches.OnCpu(() =>
+                {
+                    marks.Add(Mark(index, pixels, film.Width, film.Height, picture));
+                    if (slot.PreviewIsDue()) running.Show("data:image/jpeg;base64," + Convert.ToBase64String(Picture.JpegOfRgba(pixels.AsSpan(0, rgbaBytes), film.Width, film.Height, PreviewWidth, PreviewQuality)));
+                });
                 rgba.Return(pixels);
                 await converted.Writer.WriteAsync(picture, stop);
             }
             converted.Writer.Complete();
-            watches.Cpu(converting);
         }
 
         async Task Encoding(CancellationToken stop)

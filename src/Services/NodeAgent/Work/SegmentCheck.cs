@@ -41,10 +41,8 @@ static class SegmentCheck
         var containing = Container.Problems(slot.Shop.Ffmpeg, path, width, height, Rate.Of(task.Film), manifest.Count, stop.Token);
         var decoding = await Decoder.Run(slot.Shop.Ffmpeg, path, width, height, 1, (i, frame) =>
         {
-            var looking = watches.Now;
-            footage.Look(i, frame);
+            watches.OnCpu(() => footage.Look(i, frame));
             running.OneMore();
-            watches.Cpu(watches.Since(looking));
         }, ct);
         var problems = await containing;
         watches.Cpu(decoding.Cpu);

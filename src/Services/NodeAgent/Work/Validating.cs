@@ -38,7 +38,7 @@ static class Validating
         {
             var again = Rendering.Mark(index, pixels, width, height, picture);
             var same = exact ? again.Crc32C == marks[index].Crc32C
-                : Tolerance.Distance(Convert.FromBase64String(again.Signature), Convert.FromBase64String(marks[index].Signature)) <= Tolerance.Of(width, height);
+                : Tolerance.Of(width, height).Covers(Convert.FromBase64String(again.Signature), Convert.FromBase64String(marks[index].Signature));
             if (!same) different.Add(index);
             rgba.Return(pixels);
             return ValueTask.CompletedTask;

@@ -12,14 +12,14 @@ const BREAK = /\r\n|[\r\n\u0003\u000b\u000c\u0085\u2028\u2029]/
 const CONTROL = /[\u0000-\u0008\u000e-\u001f\u007f]/g
 
 /** Sets the field texts and turns all documents into private-use text with baked glyphs. */
-export function bakeTexts(bundle, texts, problems) {
+export function bakeTexts(bundle, filled, problems) {
   const { lottie } = bundle
   let total = 0
   const fonts = new Fonts(bundle, problems)
   const book = new GlyphBook()
   for (const layer of everyLayer(lottie)) {
     if (layer.ty !== 5) continue
-    const set = texts.get(layer)
+    const set = filled.get(layer)
     const documents = objects(layer.t.d?.k).map(keyframe => keyframe.s).filter(isDocument)
     const mirrored = documents.map(document => {
       const where = { field: set?.field ?? null, name: set ? `the field '${set.field}'` : `the layer '${nameOf(layer)}'` }
@@ -42,8 +42,8 @@ function bakeDocument(document, text, where, fonts, book, problems) {
   const scale = 100 / document.s
   const box = boxOf(document)
   const tracking = Number.isFinite(document.tr) ? document.tr / 10 : 0
-  const features = document.ca === 2 ? ['smcp'] : []
-  const paragraphs = clean(document, text).split(BREAK).map(line => new Paragraph(line, pick, features))
+  const features = document.ca === 2 ? [['smcp', 1]] : []
+  const paragraphs = clean(document, text).split(BREAK).map(line => new Paragraph(line, pick, { tracking, features }))
   const lines = paragraphs.flatMap(paragraph => {
     const ranges = breakLines(paragraph, box && box.width * scale, tracking)
     return ranges.map(([start, end], i) => ({ clusters: paragraph.visual(start, end), last: i === ranges.length - 1, rtl: paragraph.rtl }))

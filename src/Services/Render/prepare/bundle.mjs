@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 
 const MAX_DEPTH = 256
+const TRAPS = ['__proto__', 'toString', 'valueOf']   // a value that cannot be printed would break every sentence about it
 
 /** The bundle's { lottie, fields, assets, fonts }, or null when it cannot be read at all. */
 export function readBundle(path, limits, problems) {
@@ -51,7 +52,7 @@ function tame(root) {
     if (depth > MAX_DEPTH) return false
     const next = []
     for (const node of level) {
-      if (Object.hasOwn(node, '__proto__')) delete node['__proto__']
+      for (const key of TRAPS) if (Object.hasOwn(node, key)) delete node[key]
       for (const value of Array.isArray(node) ? node : Object.values(node))
         if (value !== null && typeof value === 'object') next.push(value)
     }

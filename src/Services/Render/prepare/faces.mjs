@@ -40,7 +40,7 @@ export class FontFace {
     buffer.addText(text)
     buffer.guessSegmentProperties()
     buffer.setDirection(rtl ? hb.Direction.RTL : hb.Direction.LTR)
-    hb.shape(this.#font, buffer, features.map(tag => new hb.Feature(tag, 1)))
+    hb.shape(this.#font, buffer, features.map(([tag, on]) => new hb.Feature(tag, on)))
     const infos = buffer.getGlyphInfos()
     const positions = buffer.getGlyphPositions()
     const clusters = []

@@ -6,14 +6,14 @@ import { everyLayer, nameOf } from './structure.mjs'
 
 const TYPES = ['text', 'color', 'image']
 
-/** Puts colours and images in place; returns a Map of text layer -> { field, text } for the baking to set. */
+/** Puts colours and images in place; returns a Map of what came from a field: text layer -> { field, text }, image asset -> { field }. */
 export function applyFields(bundle, inputs, problems) {
   const fields = declared(bundle, problems) ?? implicit(bundle.lottie)
-  const texts = new Map()
+  const filled = new Map()
   const paints = []
   if (!isObject(inputs)) {
     problems.error('BAD_REQUEST', 'The inputs are not an object of field and value.')
-    return texts
+    return filled
   }
   const known = new Map(fields.map(field => [field.key, field]))
   for (const key of Object.keys(inputs)) {
@@ -28,15 +28,15 @@ export function applyFields(bundle, inputs, problems) {
     } else if (typeof value !== 'string') {
       problems.error('WRONG_TYPE', `The field '${field.key}' must be a string (${field.type}), not ${JSON.stringify(value).slice(0, 40)}.`, field.key)
     } else {
-      fill[field.type](bundle, field, value, { texts, paints }, problems)
+      fill[field.type](bundle, field, value, { filled, paints }, problems)
     }
   }
   for (const paint of paints) paint()
-  return texts
+  return filled
 }
 
 const fill = {
-  text({ lottie }, field, value, { texts }, problems) {
+  text({ lottie }, field, value, { filled }, problems) {
     const length = [...new Intl.Segmenter('en').segment(value.slice(0, MAX_TEXT + 1))].length
     const most = Math.min(field.max_length ?? MAX_TEXT, MAX_TEXT)
     if (length > most)
@@ -44,7 +44,7 @@ const fill = {
     if (field.required && value.trim() === '')
       return problems.error('MISSING_FIELD', `The field '${field.key}' is required and must not be empty.`, field.key)
     for (const layer of everyLayer(lottie))
-      if (layer.ty === 5 && nameOf(layer) === field.layer) texts.set(layer, { field: field.key, text: value })
+      if (layer.ty === 5 && nameOf(layer) === field.layer) filled.set(layer, { field: field.key, text: value })
   },
 
   color({ lottie }, field, value, { paints }, problems) {
@@ -59,11 +59,11 @@ const fill = {
     }
   },
 
-  image({ lottie }, field, value, _, problems) {
+  image({ lottie }, field, value, { filled }, problems) {
     if (!value.startsWith('data:'))
       return problems.error('IMAGE_INVALID', `The field '${field.key}' is not an image.`, field.key)
     for (const asset of lottie.assets)
-      if (asset.id === field.asset) Object.assign(asset, { u: '', p: value, e: 1, field: field.key })
+      if (asset.id === field.asset) { Object.assign(asset, { u: '', p: value, e: 1 }); filled.set(asset, { field: field.key }) }
   },
 }
 

@@ -41,7 +41,7 @@ export function planFilm(lottie, request, limits, problems) {
     film: {
       width: size.width, height: size.height, frames,
       rate_num: filmRate.num, rate_den: filmRate.den, seconds,
-      composition: { width: lottie.w, height: lottie.h, frames: count(span), rate_num: rate.num, rate_den: rate.den },
+      composition: { width: Math.ceil(lottie.w), height: Math.ceil(lottie.h), frames: count(span), rate_num: rate.num, rate_den: rate.den },
       fit: size.fit, background: background.toLowerCase(),
     },
     frame_step: `${step.num}/${step.den}`,

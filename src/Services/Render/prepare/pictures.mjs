@@ -1,6 +1,8 @@
 // Looks at an image's bytes: what it is, how large, and whether it is all there.
+import { inflateSync } from 'node:zlib'
 
 const MAX_PIXELS = 64_000_000
+const MAX_DECODED = 16_000_000   // larger ones are not unpacked, only walked
 
 /** { type, base64 } of a good data: URI, or { problem: "is ..." }. */
 export function inspect(uri) {
@@ -16,6 +18,7 @@ export function inspect(uri) {
   const [width, height] = kind.size(bytes)
   if (!(width > 0 && height > 0)) return { problem: `is a ${kind.name} without a size` }
   if (width * height > MAX_PIXELS) return { problem: `has ${width}x${height} pixels; at most ${MAX_PIXELS / 1e6} million are allowed` }
+  if (kind.decodes && width * height <= MAX_DECODED && !kind.decodes(bytes)) return { problem: `is a ${kind.name} whose data is broken` }
   return { type: kind.type, base64: bytes.toString('base64') }
 }
 
@@ -27,6 +30,7 @@ const KINDS = [
     starts: b => ascii(b, 0, '\x89PNG\r\n\x1a\n'),
     whole: b => ascii(b, 12, 'IHDR') && pngEnds(b),
     size: b => [b.readUInt32BE(16), b.readUInt32BE(20)],
+    decodes: pngInflates,
   },
   {
     name: 'JPEG', type: 'image/jpeg',
@@ -49,16 +53,24 @@ const KINDS = [
   },
 ]
 
-// Walks the chunks: each must fit, and the last must be IEND.
+function* pngChunks(b) {
+  for (let at = 8; at + 12 <= b.length; at += 12 + b.readUInt32BE(at))
+    yield { name: b.toString('latin1', at + 4, at + 8), data: b.subarray(at + 8, at + 8 + b.readUInt32BE(at)) }
+}
+
 function pngEnds(b) {
-  let data = false
-  for (let at = 8; at + 12 <= b.length;) {
-    const length = b.readUInt32BE(at)
-    if (ascii(b, at + 4, 'IDAT')) data = true
-    if (ascii(b, at + 4, 'IEND')) return data
-    at += 12 + length
+  const names = [...pngChunks(b)].map(chunk => chunk.name)
+  return names.includes('IDAT') && names.includes('IEND')
+}
+
+// The stream ends with a checksum of its own, so unpacking it finds any broken bit.
+function pngInflates(b) {
+  try {
+    const packed = Buffer.concat([...pngChunks(b)].filter(chunk => chunk.name === 'IDAT').map(chunk => chunk.data))
+    return inflateSync(packed, { maxOutputLength: MAX_DECODED * 8 + 65536 }).length > 0
+  } catch {
+    return false
   }
-  return false
 }
 
 function jpegSize(b) {

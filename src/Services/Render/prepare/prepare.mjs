@@ -21,7 +21,7 @@ export function prepare(request) {
     problems.error('BAD_REQUEST', 'The request names no bundle to read and no file to write.')
     return refusal(problems)
   }
-  const limits = { ...LIMITS, ...request.limits }
+  const limits = { ...LIMITS, ...numbersIn(request.limits) }
   const bundle = readBundle(request.bundle, limits, problems)
   const sound = bundle !== null && checkStructure(bundle.lottie, problems)
   const plan = bundle === null ? null : planFilm(bundle.lottie, request, limits, problems)
@@ -30,9 +30,9 @@ export function prepare(request) {
   const { lottie } = bundle
   upgrade(lottie)
   checkFeatures(lottie, problems)
-  const texts = applyFields(bundle, request.inputs ?? {}, problems)
-  embedImages(bundle, problems)
-  bakeTexts(bundle, texts, problems)
+  const filled = applyFields(bundle, request.inputs ?? {}, problems)
+  embedImages(bundle, filled, problems)
+  bakeTexts(bundle, filled, problems)
   if (problems.errors.length > 0 || plan === null) return { ...refusal(problems), ...plan }
 
   const json = JSON.stringify(lottie)
@@ -45,6 +45,7 @@ export function prepare(request) {
   return { ok: true, ...problems.lists(), ...plan, template_sha256: createHash('sha256').update(json).digest('hex') }
 }
 
+const numbersIn = limits => Object.fromEntries(Object.entries(limits ?? {}).filter(([, limit]) => Number.isFinite(limit)))
 const refusal = problems => ({ ok: false, ...problems.lists() })
 
 async function readAll(stream) {

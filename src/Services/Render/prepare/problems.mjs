@@ -1,3 +1,6 @@
+const MOST = 500
+const LONGEST = 600
+
 /** Collects every error and warning, each with the field it belongs to (null: the template or the request). */
 export class Problems {
   errors = []
@@ -10,6 +13,8 @@ export class Problems {
 
   // The same sentence twice helps nobody: a template may use one broken thing a thousand times.
   #add(list, code, message, field) {
+    if (list.length >= MOST) return
+    if (message.length > LONGEST) message = `${message.slice(0, LONGEST)}... and so on.`
     const key = JSON.stringify([code, message, field])
     if (this.#seen.has(key)) return
     this.#seen.add(key)

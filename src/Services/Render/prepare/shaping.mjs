@@ -6,18 +6,26 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 const SCRIPTS = ['Latin', 'Arabic', 'Cyrillic', 'Greek', 'Hebrew', 'Armenian', 'Georgian', 'Han', 'Hiragana', 'Katakana', 'Hangul', 'Thai', 'Devanagari', 'Bengali', 'Tamil']
   .map(name => [name, new RegExp(`^\\p{Script=${name}}`, 'u')])
 
+const JOINED = /[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Nko}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\u0640]/u
+
 /** The user-visible characters of a text. */
 export const graphemesOf = text => [...graphemes.segment(text)]
 
-/** Text without line breaks in it. `pick(grapheme)` names the face to set it in. */
+/**
+ * Text without line breaks in it. `pick(grapheme)` names the face to set it in; `tracking` is what the engine
+ * will add to every cluster.
+ */
 export class Paragraph {
   #units
   #levels
+  #tracking
   #features
 
-  constructor(text, pick, features = []) {
+  constructor(text, pick, { tracking = 0, features = [] } = {}) {
     this.text = text
-    this.#features = features
+    this.#tracking = tracking
+    // Letters set apart are not drawn as one: ligatures go, except those a script cannot be written without.
+    this.#features = tracking === 0 ? features : [...features, ['liga', 0], ['clig', 0]]
     this.#units = new Array(text.length)
     let script = null
     for (const { segment, index } of graphemesOf(text)) {
@@ -59,6 +67,8 @@ export class Paragraph {
     for (const cluster of clusters) {
       cluster.at += start
       cluster.space = this.text[cluster.at] === ' '
+      // Tracking must not tear joined letters: it is taken back here and stays between the words.
+      if (JOINED.test(this.text[cluster.at])) cluster.advance -= this.#tracking
     }
     return clusters
   }

@@ -1,0 +1,86 @@
+using System.Buffers;
+using System.Text.Json;
+using FlatRender.Contracts;
+
+namespace FlatRender.EventStore;
+
+/// <summary>A stream as its row and its document say it is.</summary>
+/// <param name="Type">Null: there is a document but no stream.</param>
+/// <param name="Memory">The stored memory as JSON, or null.</param>
+sealed record Claimed(Guid Id, string? Type, long Version, string? Memory);
+
+/// <summary>Goes through one stream, fact by fact, and compares it with what is claimed of it.</summary>
+sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabulary, Action<Finding> found)
+{
+    readonly StreamKind.Life? _life = kind?.Begin(claimed.Id);
+    long _version, _seq;
+    string? _hash;
+    bool _foldable = true;
+
+    public void Take(RecordedEvent e)
+    {
+        if (e.Version == _version + 1) { }
+        else if (e.Version <= _version) found(Finding.Of("version_doubled", e, $"it follows version {_version}."));
+        else Missing(_version + 1, e.Version - 1);
+        if (e.Seq <= _seq) found(Finding.Of("order_broken", e, $"its number {e.Seq} is not after the {_seq} of the fact before it."));
+
+        // A fact whose own hash holds vouches for the one before it: only what was changed is named, not all that follows.
+        if (!Chain.Holds(_hash, e)) found(Finding.Of("hash_broken", e, e.Header("hash") is null ? "it carries no hash." : "its hash does not follow from it and the fact before it: one of them was changed."));
+        (_version, _seq, _hash) = (e.Version, e.Seq, e.Header("hash"));
+        if (_life is not null && _foldable) Fold(_life, e);
+    }
+
+    public void End()
+    {
+        if (_version < claimed.Version) Missing(_version + 1, claimed.Version);
+        if (_version > claimed.Version) found(Whole("stream_differs", $"its row says version {claimed.Version}, its last fact is {_version}."));
+        if (claimed.Type is null) found(Whole("memory_orphaned", "there is a memory but no stream."));
+        else if (_life is not null && claimed.Memory is null) found(Whole("memory_missing", "there is a stream but no memory."));
+        else if (_life is not null && _foldable && Difference(_life.Json, claimed.Memory!) is { } difference) found(Whole("memory_differs", difference));
+    }
+
+    void Fold(StreamKind.Life life, RecordedEvent e)
+    {
+        try
+        {
+            var fact = e.Fact(vocabulary);
+            if (life.Illegal(fact) is { } why) found(Finding.Of("path_illegal", e, why));
+            life.Take(fact);
+        }
+        catch (Exception failure) when (failure is JsonException or UnknownWordException or InvalidOperationException or FormatException or NullReferenceException)
+        {
+            // What follows from a fact that cannot be read is not known.
+            _foldable = false;
+            found(Finding.Of("fact_unreadable", e, failure.Message));
+        }
+    }
+
+    void Missing(long from, long to) => found(new("version_missing", claimed.Id, from, null, null, null, from == to ? $"version {from} is not there." : $"versions {from} to {to} are not there."));
+
+    Finding Whole(string code, string detail) => new(code, claimed.Id, null, null, null, claimed.Type, detail);
+
+    /// <summary>What differs between the memory that follows from the facts and the stored one, or null.</summary>
+    static string? Difference(string folded, string stored)
+    {
+        ArrayBufferWriter<byte> a = new(folded.Length * 2), b = new(folded.Length * 2);
+        CanonicalJson.Write(folded, a);
+        CanonicalJson.Write(stored, b);
+        if (a.WrittenSpan.SequenceEqual(b.WrittenSpan)) return null;
+        using JsonDocument left = JsonDocument.Parse(folded), right = JsonDocument.Parse(stored);
+        var differing = left.RootElement.EnumerateObject().Select(p => p.Name).Union(right.RootElement.EnumerateObject().Select(p => p.Name))
+            .Where(name => Text(left, name) != Text(right, name))
+            .Select(name => $"{name} is {Text(right, name)} and must be {Text(left, name)}");
+        return $"the memory is not what its facts make it: {string.Join("; ", differing.Take(5))}.";
+    }
+
+    static string Text(JsonDocument document, string name)
+    {
+        if (!document.RootElement.TryGetProperty(name, out var value)) return "absent";
+        var bytes = new ArrayBufferWriter<byte>(64);
+        CanonicalJson.Write(value.GetRawText(), bytes);
+        // Compared in the canonical form, shown as written: equal values never differ in spaces or digits alone.
+        return value.ValueKind is JsonValueKind.Object or JsonValueKind.Array ? $"{Shortened(value.GetRawText())} ({Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes.WrittenSpan))[..8]})" : value.GetRawText();
+    }
+
+    static string Shortened(string text) => text.Length <= 60 ? text : text[..57] + "...";
+}

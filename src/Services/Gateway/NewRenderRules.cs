@@ -1,0 +1,23 @@
+using FlatRender.Contracts;
+using FluentValidation;
+
+namespace FlatRender.Gateway;
+
+/// <summary>What a request for a render must be, before its template is even looked at. What the template says about it, preflight checks.</summary>
+public sealed class NewRenderRules : AbstractValidator<NewRender>
+{
+    const int MostInputs = 500, LongestKey = 200, LongestRate = 32;
+
+    public NewRenderRules()
+    {
+        RuleFor(r => r.TemplateId).Must(id => id.Value != Guid.Empty).WithErrorCode("MISSING").WithMessage("Name the template by its template_id.");
+        RuleFor(r => r.Priority).InclusiveBetween(0, 100).WithErrorCode("BAD_PRIORITY").WithMessage("A priority is 0 (lowest) to 100, not {PropertyValue}.");
+        RuleFor(r => r.Fps).MaximumLength(LongestRate).WithErrorCode("BAD_FPS").WithMessage("A frame rate looks like 30, 29.97 or 30000/1001.");
+        RuleFor(r => r.Inputs).Must(inputs => inputs is null || inputs.Count <= MostInputs).WithErrorCode("TOO_MANY_INPUTS").WithMessage($"At most {MostInputs} fields may be filled in.");
+        RuleFor(r => r.Inputs).Must(inputs => inputs is null || inputs.All(i => i.Key.Length is > 0 and <= LongestKey && i.Value is not null)).WithErrorCode("BAD_INPUT").WithMessage($"Each input has a key of 1 to {LongestKey} characters and a text as its value.");
+    }
+
+    /// <returns>Everything wrong at once; empty when nothing is.</returns>
+    public IReadOnlyList<Problem> Problems(NewRender ask) =>
+        [.. Validate(ask).Errors.Select(e => new Problem(System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(e.PropertyName), e.ErrorCode, e.ErrorMessage))];
+}

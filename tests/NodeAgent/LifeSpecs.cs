@@ -1,0 +1,192 @@
+using System.Diagnostics;
+using System.Net;
+using FlatRender.Contracts;
+using Shouldly;
+using Xunit;
+
+namespace FlatRender.NodeAgent.Tests;
+
+/// <summary>What an agent does when an engine, a host, or itself comes to an end.</summary>
+public sealed class LifeSpecs : IAsyncLifetime
+{
+    readonly FilmSpec _film = Farm.Film(64, 48, 10);
+    Farm _farm = null!;
+
+    public async Task InitializeAsync() => _farm = await Farm.Start(slots: 1, memoryMb: 300);
+
+    public Task DisposeAsync() => _farm.DisposeAsync().AsTask();
+
+    string Faulty(string at, string fault) => _farm.Template(new { faults = new Dictionary<string, string> { [at] = fault } });
+
+    async Task NextWorks() => (await _farm.Segment(_film, _farm.Template(new { name = "next" }), 0, 10)).Count.ShouldBe(10);
+
+    [Theory]
+    [InlineData("crash", "ENGINE_CRASHED", "the engine fell over at frame 4")]
+    [InlineData("size", "ENGINE_CRASHED", "bytes for frame 4")]
+    [InlineData("hog", "ENGINE_CRASHED", "the limit is 300 MB")]
+    public async Task A_broken_engine_fails_its_task_and_the_next_works(string fault, string code, string reason)
+    {
+        var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, Faulty("4", fault), 0, 10));
+        failed.Code.ShouldBe(code);
+        failed.Reason.ShouldContain(reason);
+        await NextWorks();
+    }
+
+    [Fact]
+    public async Task A_hanging_engine_is_killed_at_the_deadline()
+    {
+        var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, Faulty("4", "hang"), 0, 10, deadline: 1.5));
+        failed.Code.ShouldBe("ENGINE_HUNG");
+        await NextWorks();
+    }
+
+    [Fact]
+    public async Task A_refused_template_is_no_crash()
+    {
+        var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, _farm.Template(new { invalid = "There are no layers." }), 0, 10));
+        (failed.Code, failed.Reason).ShouldBe(("TEMPLATE_INVALID", "There are no layers."));
+        (await _farm.Do<TaskFailed>(_farm.Rendering(_film, new string('2', 64), 0, 10))).Code.ShouldBe("NODE_FAULT");
+        await NextWorks();
+    }
+
+    [Fact]
+    public async Task An_engine_stays_warm_for_the_same_template_only()
+    {
+        var template = _farm.Template(new { name = "warm" });
+        await _farm.Segment(_film, template, 0, 2);
+        var warm = Children.Engines(Environment.ProcessId, _farm.Settings.Home).ShouldHaveSingleItem();
+        await _farm.Segment(_film, template, 2, 2);
+        Children.Engines(Environment.ProcessId, _farm.Settings.Home).ShouldBe([warm]);
+        await _farm.Segment(_film, _farm.Template(new { name = "other" }), 0, 2);
+        Children.Engines(Environment.ProcessId, _farm.Settings.Home).ShouldHaveSingleItem().ShouldNotBe(warm);
+    }
+
+    [Fact]
+    public async Task An_abort_kills_the_child()
+    {
+        var task = _farm.Rendering(_film, Faulty("3", "hang"), 0, 10);
+        (await _farm.Host.Assign(_farm.Node, task)).ShouldBe(HttpStatusCode.Accepted);
+        await Until(() => _farm.Host.Progress.Any(p => p.LeaseId == task.LeaseId && p.Done == 3));
+        var engine = Children.Engines(Environment.ProcessId, _farm.Settings.Home).ShouldHaveSingleItem();
+        (await _farm.Host.Call(_farm.Node, HttpMethod.Delete, $"/v1/tasks/{task.LeaseId}")).Status.ShouldBe(HttpStatusCode.NoContent);
+        (await _farm.Host.Result(task.LeaseId)).ShouldBeOfType<TaskFailed>().Code.ShouldBe("ABORTED");
+        Directory.Exists($"/proc/{engine}").ShouldBeFalse();
+        await NextWorks();
+    }
+
+    [Fact]
+    public async Task The_hosts_orders_abort_too()
+    {
+        var task = _farm.Rendering(_film, Faulty("3", "hang"), 0, 10);
+        (await _farm.Host.Assign(_farm.Node, task)).ShouldBe(HttpStatusCode.Accepted);
+        _farm.Host.ToAbort.Add(task.LeaseId);
+        (await _farm.Host.Result(task.LeaseId)).ShouldBeOfType<TaskFailed>().Code.ShouldBe("ABORTED");
+    }
+
+    [Fact]
+    public async Task A_result_is_told_until_the_host_answers()
+    {
+        foreach (var answer in new[] { HttpStatusCode.InternalServerError, HttpStatusCode.ServiceUnavailable }) _farm.Host.ResultAnswers.Enqueue(answer);
+        await NextWorks();
+        _farm.Host.ResultPosts.ShouldBe(3);
+        _farm.Host.ResultAnswers.Enqueue(HttpStatusCode.Conflict);
+        (await _farm.Host.Assign(_farm.Node, _farm.Rendering(_film, _farm.Template(new { name = "late" }), 0, 1))).ShouldBe(HttpStatusCode.Accepted);
+        await Until(() => _farm.Host.ResultPosts == 4);
+        await NextWorks();
+        _farm.Host.ResultPosts.ShouldBe(5);
+    }
+
+    [Fact]
+    public async Task A_host_that_forgot_the_node_is_told_again_and_work_goes_on()
+    {
+        var task = _farm.Rendering(_film, Faulty("*", "slow"), 0, 10);
+        (await _farm.Host.Assign(_farm.Node, task)).ShouldBe(HttpStatusCode.Accepted);
+        _farm.Host.ForgetsNodes = true;
+        (await _farm.Host.Registered()).NodeId.ShouldBe(_farm.Agent.Registration.NodeId);
+        (await _farm.Host.Result(task.LeaseId)).ShouldBeOfType<TaskRendered>();
+    }
+
+    [Fact]
+    public async Task Progress_is_told_with_a_small_picture()
+    {
+        var film = Farm.Film(640, 360, 12);
+        var task = _farm.Rendering(film, Faulty("*", "slow"), 0, 12);
+        await _farm.Do<TaskRendered>(task);
+        var told = _farm.Host.Progress.Where(p => p.LeaseId == task.LeaseId).ToArray();
+        told.Length.ShouldBeInRange(3, 30);
+        told.Select(p => p.Done).ShouldBeInOrder(SortDirection.Ascending);
+        var previews = told.Select(p => p.Preview).OfType<string>().ToArray();
+        previews.Length.ShouldBeInRange(1, 3);
+        previews[0].ShouldStartWith("data:image/jpeg;base64,");
+        previews[0].Length.ShouldBeLessThan(20_000);
+    }
+
+    [Fact]
+    public async Task A_drained_node_finishes_takes_nothing_and_leaves()
+    {
+        var task = _farm.Rendering(_film, Faulty("*", "slow"), 0, 10);
+        (await _farm.Host.Assign(_farm.Node, task)).ShouldBe(HttpStatusCode.Accepted);
+        (await _farm.Host.Call(_farm.Node, HttpMethod.Post, "/v1/drain")).Status.ShouldBe(HttpStatusCode.Accepted);
+        (await _farm.Host.Assign(_farm.Node, task with { LeaseId = Farm.Lease() })).ShouldBe(HttpStatusCode.Gone);
+        (await _farm.Host.Result(task.LeaseId)).ShouldBeOfType<TaskRendered>();
+        await _farm.Agent.Ended.WaitAsync(TestTime.Patience);
+        await _farm.Agent.DisposeAsync();
+        await _farm.Host.Left.Task.WaitAsync(TestTime.Patience);
+        Children.Engines(Environment.ProcessId, _farm.Settings.Home).ShouldBeEmpty();
+        Directory.Exists(Path.Combine(_farm.Settings.Home, "scratch")).ShouldBeFalse();
+    }
+
+    /// <summary>Waits for something that another process brings about.</summary>
+    internal static async Task Until(Func<bool> there)
+    {
+        using var patience = new CancellationTokenSource(TestTime.Patience);
+        using var look = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (!there()) await look.WaitForNextTickAsync(patience.Token);
+    }
+}
+
+/// <summary>The engine children of an agent, found by parent and working folder.</summary>
+static class Children
+{
+    public static int[] Engines(int agent, string home) =>
+        [.. Process.GetProcesses().Select(p => p.Id).Where(id => Parent(id) == agent && Folder(id).StartsWith(home, StringComparison.Ordinal) && Words(id).Contains(".mjs"))];
+
+    public static int[] All(int agent) => [.. Process.GetProcesses().Select(p => p.Id).Where(id => Parent(id) == agent)];
+
+    static int Parent(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1]);
+        }
+        catch (IOException)
+        {
+            return -1;
+        }
+    }
+
+    static string Folder(int pid)
+    {
+        try
+        {
+            return File.ResolveLinkTarget($"/proc/{pid}/cwd", false)?.FullName ?? "";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    static string Words(int pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/cmdline");
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+}
