@@ -200,7 +200,7 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
     {
         // By work, not by time: on a busy machine the first second is all compiling.
         var (cold, patience) = (await count(), _clock.GetTimestamp());
-        while (await count() - cold < (quick ? 1_000 : 10_000) && _clock.GetElapsedTime(patience) < TimeSpan.FromSeconds(30)) await Task.Delay(TimeSpan.FromMilliseconds(20), _clock);
+        while (await count() - cold < (quick ? 3_000 : 20_000) && _clock.GetElapsedTime(patience) < TimeSpan.FromSeconds(30)) await Task.Delay(TimeSpan.FromMilliseconds(20), _clock);
         begin?.Invoke();
         var (from, first) = (_clock.GetTimestamp(), await count());
         await Task.Delay(TimeSpan.FromSeconds(_seconds), _clock);
