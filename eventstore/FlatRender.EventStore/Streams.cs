@@ -8,7 +8,7 @@ namespace FlatRender.EventStore;
 public sealed record StreamLine(Guid Id, string Type, long Version, DateTimeOffset Created, DateTimeOffset Timestamp);
 
 /// <summary>Reading streams and memories, and appending facts outside a saga.</summary>
-public sealed class Streams(EventStoreOptions options, GroupCommit commit, TimeProvider clock)
+public sealed class Streams(EventStoreOptions options, ICommit commit, TimeProvider clock)
 {
     /// <summary>The last hash of streams appended to here, so that the next append reads nothing.</summary>
     readonly Recollection _last = new(options);

@@ -1,0 +1,110 @@
+using FlatRender.Cli;
+using FlatRender.Contracts;
+
+namespace FlatRender.SystemTests;
+
+/// <summary>Parts are killed in the middle of a render. Its engines are frozen first, so that the middle does not pass by.</summary>
+[Collection(VictimTests.Name)]
+public sealed class AccidentSpecs(Victim victim)
+{
+    Installation At => victim.At;
+
+    [Fact]
+    public async Task A_render_whose_host_is_killed_goes_on_at_the_next_up_and_is_done_once()
+    {
+        using var command = At.Start(["render", Checkout.TitleCard, "-o", "host.mp4", .. Victim.Render]);
+        var job = await FrozenAsync(command);
+        var engines = At.Engines();
+
+        Signal.Send(At.Note.Host!.Pid, Signal.Kill);
+
+        var said = await command.EndAsync();
+        said.ExitCode.ShouldBe(1, $"{said}");
+        said.Notes.ShouldContain("the host has ended");
+        await Wait.UntilAsync("a host's end is the end of its node and engines", () => !At.Engines().Intersect(engines).Any());
+        File.Exists(Path.Combine(At.Desk, "host.mp4")).ShouldBeFalse();
+        await At.UpAgainAsync();
+        await DoneOnceAsync(job);
+    }
+
+    [Fact]
+    public async Task A_render_whose_node_is_killed_goes_on_with_another()
+    {
+        using var command = At.Start(["render", Checkout.TitleCard, "-o", "node.mp4", .. Victim.Render]);
+        var job = await FrozenAsync(command);
+        var engines = At.Engines();
+
+        Signal.Send(At.Note.Node!.Pid, Signal.Kill);
+
+        var said = await command.EndAsync();
+        said.ExitCode.ShouldBe(1, $"{said}");
+        said.Notes.ShouldContain("the render node has ended");
+        await Wait.UntilAsync("a node's end is the end of its engines", () => !At.Engines().Intersect(engines).Any());
+        await At.UpAgainAsync();
+        await DoneOnceAsync(job);
+    }
+
+    [Fact]
+    public async Task A_render_whose_engines_are_killed_between_two_frames_is_done_without_a_word()
+    {
+        using var command = At.Start(["render", Checkout.TitleCard, "-o", "engine.mp4", .. Victim.Render]);
+        var job = await FrozenAsync(command);
+
+        foreach (var engine in At.Engines())
+            Signal.Send(engine, Signal.Kill);
+
+        var said = await command.EndAsync();
+        said.ExitCode.ShouldBe(0, $"{said}");
+        (await At.Book.WorkAsync(job)).Sum(p => p.Failures).ShouldBeGreaterThan(0, "an engine that worked was killed");
+        await DoneOnceAsync(job);
+    }
+
+    [Fact]
+    public async Task A_render_whose_database_is_killed_goes_on_at_the_next_up()
+    {
+        using var command = At.Start(["render", Checkout.TitleCard, "-o", "database.mp4", .. Victim.Render]);
+        var job = await FrozenAsync(command);
+
+        Signal.Send(At.Note.Postgres!.Pid, Signal.Kill);
+
+        var said = await command.EndAsync();
+        said.ExitCode.ShouldBe(1, $"{said}");
+        said.Notes.ShouldContain("the database has ended");
+        await At.UpAgainAsync();
+        await DoneOnceAsync(job);
+    }
+
+    /// <summary>Waits until frames of a new render have been drawn and not all, then stops its engines where they are.</summary>
+    async Task<JobId> FrozenAsync(Running command)
+    {
+        using var api = At.Api();
+        RenderView? caught = null;
+        await Wait.UntilAsync("a render is in its middle", async () =>
+        {
+            command.HasEnded.ShouldBeFalse("the render was over before it could be disturbed");
+            caught = (await api.RendersAsync(CancellationToken.None)).Items.FirstOrDefault(v => v is { Step: Step.Rendering, CurrentFrame: > 0 });
+            return caught is not null;
+        });
+        foreach (var engine in At.Engines())
+            Signal.Send(engine, Signal.Stop);
+        (await At.Book.WorkAsync(caught!.JobId)).Where(p => p.Kind == "render").ShouldContain(p => p.State != "done");
+        return caught.JobId;
+    }
+
+    async Task DoneOnceAsync(JobId job)
+    {
+        await Wait.UntilAsync("the render is over", async () => await At.Book.StepAsync(job) is "render.job.done.v1" or "render.job.failed.v1" or "render.job.cancelled.v1");
+        var facts = await At.Book.FactsAsync(job);
+        facts.Count(f => f.Type == "render.job.done.v1").ShouldBe(1, string.Join(", ", facts.Select(f => f.Type)));
+        facts[^1].Type.ShouldBe("render.job.done.v1");
+        using var api = At.Api();
+        RenderView view = null!;
+        await Wait.UntilAsync("the render is seen to be done", async () => (view = await api.RenderAsync(job, CancellationToken.None)).Step == Step.Done);
+        var path = Path.Combine(At.Desk, $"{job}.mp4");
+        await using (var file = File.Create(path))
+            await api.FilmAsync(job, file, CancellationToken.None);
+        var film = new Film(path, view, "");
+        (await film.FrameHashesAsync()).ShouldBe(await victim.Undisturbed.FrameHashesAsync());
+        (await film.ProbeAsync()).ShouldBe(await victim.Undisturbed.ProbeAsync());
+    }
+}
