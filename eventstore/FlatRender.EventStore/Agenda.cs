@@ -63,7 +63,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     public async Task<DateTimeOffset?> NextDueAsync(CancellationToken cancel)
     {
         await using var command = options.DataSource.CreateCommand($"SELECT min(due) FROM {options.Schema}.agenda WHERE NOT id = ANY ($1)");
-        command.Parameters.Add(new NpgsqlParameter { Value = _inFlight?.Ids ?? [] });
+        command.Parameters.Add(new NpgsqlParameter { Value = _inFlight?.RowIds ?? [] });
         return await command.ExecuteScalarAsync(cancel) is DateTime due ? new DateTimeOffset(due, TimeSpan.Zero) : null;
     }
 
@@ -86,7 +86,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
             LIMIT {Batch}
             FOR UPDATE SKIP LOCKED
             """, db)
-        { Parameters = { new() { Value = clock.GetUtcNow() }, new() { Value = _inFlight?.Ids ?? [] } } };
+        { Parameters = { new() { Value = clock.GetUtcNow() }, new() { Value = _inFlight?.RowIds ?? [] } } };
         await using var rows = await take.ExecuteReaderAsync(cancel);
         var due = new List<Sending>();
         while (await rows.ReadAsync(cancel))
@@ -99,7 +99,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
         var type = options.Vocabulary.TypeOf(sending.Type);
         var message = options.Vocabulary.Read(sending.Type, sending.Data);
         var messageId = Ids.Derived(sending.StreamId, $"agenda {sending.Id}");
-        _inFlight?.Add(messageId, sending.Id, sending.Kind == "remind");
+        var held = _inFlight?.Add(sending.Id, sending.Kind == "remind");
         using var activity = Source.StartActivity(sending.Type, ActivityKind.Producer, sending.Trace);
         try
         {
@@ -107,12 +107,13 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
             {
                 p.MessageId = messageId;
                 p.CorrelationId = sending.StreamId;
+                if (held is { } key) InFlight.Mark(p, key);
                 if (sending.Actor is not null) p.Headers.Set(FactHeaders.ActorHeader, sending.Actor);
             }), cancel);
         }
         catch
         {
-            _inFlight?.Remove(messageId);
+            if (held is { } key) _inFlight!.Remove(key);
             throw;
         }
     }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using FlatRender.Contracts;
 using MassTransit;
 
 namespace FlatRender.EventStore;
@@ -12,21 +13,32 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
     /// <summary>A message that nobody has begun to consume by then has no consumer in this process.</summary>
     static readonly TimeSpan NobodyWantsIt = TimeSpan.FromMinutes(10);
 
+    /// <summary>The header that tells one sending of a message from the next: both carry the same message id.</summary>
+    const string SendingHeader = "sending";
+
     readonly ConcurrentDictionary<Guid, Row> _rows = [];
     readonly ConcurrentQueue<Row> _consumed = [], _faulted = [];
 
-    public long[] Ids => [.. _rows.Values.Select(r => r.Id), .. _consumed.Select(r => r.Id), .. _faulted.Select(r => r.Id)];
+    public long[] RowIds => [.. _rows.Values.Select(r => r.Id), .. _consumed.Select(r => r.Id), .. _faulted.Select(r => r.Id)];
 
-    public void Add(Guid messageId, long id, bool isReminder) => _rows[messageId] = new Row(id, isReminder, clock.GetUtcNow());
+    /// <summary>From now on, until it has ended, the row is not sent again.</summary>
+    public Guid Add(long id, bool isReminder)
+    {
+        var sending = Ids.New();
+        _rows[sending] = new Row(id, isReminder, clock.GetUtcNow());
+        return sending;
+    }
+
+    public static void Mark(SendContext message, Guid sending) => message.Headers.Set(SendingHeader, sending.ToString());
 
     /// <summary>It was not sent after all.</summary>
-    public void Remove(Guid messageId) => _rows.TryRemove(messageId, out _);
+    public void Remove(Guid sending) => _rows.TryRemove(sending, out _);
 
     /// <summary>What came to an end since the last look: rows to delete, and reminders to send again because nobody could take them in.</summary>
     public (long[] Done, long[] Again) TakeEnded()
     {
-        foreach (var (messageId, row) in _rows)
-            if (!row.Begun && clock.GetUtcNow() - row.Since > NobodyWantsIt && _rows.TryRemove(messageId, out _)) _consumed.Enqueue(row);
+        foreach (var (sending, row) in _rows)
+            if (!row.Begun && clock.GetUtcNow() - row.Since > NobodyWantsIt && _rows.TryRemove(sending, out _) && row.EndsNow()) _consumed.Enqueue(row);
         var (done, again) = (new List<long>(), new List<long>());
         while (_consumed.TryDequeue(out var row)) done.Add(row.Id);
         // A failed ask is asked again by its reminder; a reminder has nobody to remind of it.
@@ -36,7 +48,7 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
 
     public Task PreConsume<T>(ConsumeContext<T> context) where T : class
     {
-        if (context.MessageId is { } id && _rows.TryGetValue(id, out var row)) row.Begun = true;
+        if (Find(context) is var (_, row)) row.Begun = true;
         return Task.CompletedTask;
     }
 
@@ -45,18 +57,29 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
 
     Task End(MessageContext context, ConcurrentQueue<Row> how)
     {
-        if (context.MessageId is { } id && _rows.TryGetValue(id, out var row))
+        // A failure may be told more than once.
+        if (Find(context) is var (sending, row) && row.EndsNow())
         {
             // First among the ended, then no longer under way: a look in between must find it in one of both.
             how.Enqueue(row);
-            _rows.TryRemove(id, out _);
+            _rows.TryRemove(sending, out _);
             wake.CommittedElsewhere();
         }
         return Task.CompletedTask;
     }
 
-    sealed record Row(long Id, bool IsReminder, DateTimeOffset Since)
+    (Guid Sending, Row Row)? Find(MessageContext context) =>
+        Guid.TryParse(context.Headers.Get<string>(SendingHeader), out var sending) && _rows.TryGetValue(sending, out var row) ? (sending, row) : null;
+
+    sealed class Row(long id, bool isReminder, DateTimeOffset since)
     {
+        int _ended;
+
+        public long Id => id;
+        public bool IsReminder => isReminder;
+        public DateTimeOffset Since => since;
         public bool Begun { get; set; }
+
+        public bool EndsNow() => Interlocked.Exchange(ref _ended, 1) == 0;
     }
 }
