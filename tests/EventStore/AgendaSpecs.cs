@@ -15,7 +15,7 @@ public sealed class AgendaSpecs : IAsyncLifetime
     public async Task InitializeAsync() => _database = await TestDatabase.CreateAsync();
     public async Task DisposeAsync() => await _database.DisposeAsync();
 
-    Task<House> StartAsync(bool relay = false) => House.StartAsync(_database, o => o.Relay = relay, x => x.AddConsumer<Postman>(), s => s.AddSingleton<TimeProvider>(_clock).AddSingleton(_mail));
+    Task<House> StartAsync(bool relay = false) => House.StartAsync(_database, o => o.Relay = relay, x => x.AddConsumer<Postman>(), s => s.AddSingleton<TimeProvider>(_clock).AddSingleton(_mail), pipeline: false);
 
     async Task<Guid> WriteAsync(House house, Action<UnitOfWork, JobId> what)
     {

@@ -29,8 +29,8 @@ sealed class House : IAsyncDisposable
     public static SubmitRender Submit(Guid id) => new(new JobId(id), new TenantId(Ids.New()), new UserId(Ids.New()), "A film", new string('a', 64), Film, 50, []);
 
     public static Task<House> StartAsync(
-        TestDatabase database, Action<EventStoreOptions>? store = null, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null, string? rabbit = null) =>
-        StartAsync(database.Source, database.Schema, store, bus, services, rabbit);
+        TestDatabase database, Action<EventStoreOptions>? store = null, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null, string? rabbit = null,
+        bool pipeline = true) => StartAsync(database.Source, database.Schema, store, bus, services, rabbit, pipeline);
 
     public static async Task<House> StartAsync(
         NpgsqlDataSource source, string schema, Action<EventStoreOptions>? store = null, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null,
