@@ -128,7 +128,7 @@ public sealed class ReaderSpecs(ITestOutputHelper output) : IAsyncLifetime
     {
         var seen = new List<(long, Guid, long)>();
         using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(2));
-        for (var batches = 0; ; )
+        for (var batches = 0; ;)
         {
             await using var db = await _source.OpenConnectionAsync();
             await using var reader = await EventReader.OpenAsync(db, _database.Schema, name, batch: 200);
@@ -149,7 +149,7 @@ public sealed class ReaderSpecs(ITestOutputHelper output) : IAsyncLifetime
     {
         var seen = new HashSet<long>();
         using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(2));
-        for (long position = 0; ; )
+        for (long position = 0; ;)
         {
             var ended = isOver();
             var batch = await _database.QueryAsync("SELECT seq_id FROM {s}.mt_events WHERE seq_id > $1 ORDER BY seq_id LIMIT 200", r => r.GetInt64(0), position);
