@@ -39,13 +39,14 @@ public sealed record FilmSpec(int Width, int Height, int Frames, int RateNum, in
 public sealed record Rect(double X, double Y, double Width, double Height);
 
 /// <summary>A delivered film. Digests are SHA-256 in lower-case hex; sizes in bytes; durations in seconds.</summary>
-/// <param name="Spent">Seconds of work by kind (fetch, start, draw, encode, check, store), all nodes together.</param>
+/// <param name="Spent">Seconds of work by kind (fetch, start, render, encode, check, store, and cpu for the processor's), all nodes together.</param>
 public sealed record FilmFile(string Digest, long SizeBytes, string ThumbnailDigest, double DurationSec, int Frames, double ComputeSeconds, IReadOnlyDictionary<string, double>? Spent = null);
 
 // What people ask of the pipeline.
 
 /// <param name="Warnings">What preflight found that is no reason to refuse.</param>
-public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings) : IAboutRender;
+/// <param name="PlanSeconds">How long the template took to prepare.</param>
+public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, double PlanSeconds = 0) : IAboutRender;
 /// <param name="Progress">Per cent done, as the caller saw it.</param>
 public sealed record CancelRender(JobId JobId, string By, string Reason, int Progress) : IAboutRender;
 public sealed record RetryRender(JobId JobId, string By, string Reason) : IAboutRender;
@@ -92,7 +93,7 @@ public sealed record RepairStalled(JobId JobId, int Order, DateTimeOffset Due) :
 
 // What happened. The name of a fact is the step it leads to (held and released lead nowhere).
 
-public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, int Order, string Reason) : IAboutOrder;
+public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, int Order, string Reason, double PlanSeconds = 0) : IAboutOrder;
 public sealed record JobRequeued(JobId JobId, int Order, int Stalls, string By, string Reason) : IAboutOrder;
 public sealed record JobRendering(JobId JobId, int Order, int Stalls, NodeId? NodeId, DateTimeOffset StartedAt, string Reason) : IAboutOrder;
 public sealed record JobValidating(JobId JobId, int Order, int Stalls, double ComputeSeconds, string Reason) : IAboutOrder;

@@ -20,6 +20,8 @@ public static partial class DoctorCommand
             .. Data(at),
             .. await RunningAsync(at, stop),
         ];
+        if (Timing.Last(at.Home.LastTiming) is { } last)
+            findings = [.. findings, new("last render", last)];
         Report.Table(at.Terminal.Output, findings.Select(f => new[] { f.Mend is null ? "ok" : "WRONG", f.What, f.Says }));
         var wrong = findings.Where(f => f.Mend is not null).ToArray();
         if (wrong.Length > 0)

@@ -10,6 +10,8 @@ public sealed record Home(string Folder)
     public string Logs => Path.Combine(Folder, "logs");
     public string Node => Path.Combine(Folder, "node");
     public string RunNote => Path.Combine(Folder, "run.json");
+    /// <summary>Where the seconds of the last render went; `doctor` shows it.</summary>
+    public string LastTiming => Path.Combine(Folder, "last-timing.json");
     public string Users => Path.Combine(Folder, "users");
     public string Log(string of) => Path.Combine(Logs, of + ".log");
 

@@ -26,6 +26,7 @@ public static class RenderCommand
         Report.Warnings(at.Terminal, ended.Warnings.Except(submitted.Warnings));
         seconds.Add(ended.Timing);
         seconds.Set("total", Stopwatch.GetElapsedTime(began).TotalSeconds);
+        seconds.Keep(at.Home.LastTiming);
         Say(at.Terminal, request, ended, seconds);
         return Exit.Ok;
     }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
+using FlatRender.Contracts;
 
 namespace FlatRender.Cli;
 
@@ -8,8 +10,8 @@ public sealed class Timing
 {
     static readonly (string Name, string Meaning)[] s_known =
     [
-        ("postgres", "start the database"), ("host", "start the host"), ("node", "start the render node"), ("submit", "upload, prepare, check and queue"),
-        ("plan", "prepare the template"), ("fetch", "fetch files (all slots together, as are the next)"), ("start", "start engines"), ("draw", "draw frames"), ("render", "draw frames"), ("encode", "encode frames"),
+        ("postgres", "start the database"), ("host", "start the host"), ("node", "start the render node"), ("submit", "upload, plan and queue"),
+        ("plan", "of that: preflight, texts, the plan of the film"), ("fetch", "fetch files (all slots together, as are the next)"), ("start", "start engines"), ("render", "draw frames"), ("encode", "encode frames"),
         ("check", "check what was drawn, and the film"), ("assemble", "join the film"), ("store", "store files"), ("cpu", "processor time of all that"),
         ("follow", "from queued to done"), ("download", "fetch the film"), ("total", "the whole command"),
     ];
@@ -39,6 +41,25 @@ public sealed class Timing
     });
 
     public IReadOnlyDictionary<string, double> Rounded() => Ordered().ToDictionary(n => n, n => Math.Round(_seconds[n], 3));
+
+    /// <summary>Leaves it for `doctor`. A film is not refused because this could not be written.</summary>
+    public void Keep(string path)
+    {
+        try
+        {
+            File.WriteAllText(path, JsonSerializer.Serialize(Rounded(), Wire.Json));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Debug.WriteLine(e.Message);
+        }
+    }
+
+    /// <returns>One line, or null where no render was timed yet.</returns>
+    public static string? Last(string path) =>
+        File.Exists(path) && JsonSerializer.Deserialize<Dictionary<string, double>>(File.ReadAllText(path), Wire.Json) is { } seconds
+            ? string.Join(", ", seconds.Select(s => FormattableString.Invariant($"{s.Key} {s.Value:0.0} s")))
+            : null;
 
     public void Print(TextWriter output) =>
         Report.Table(output, Ordered().Select(n => new[] { n, _seconds[n].ToString("0.000", CultureInfo.InvariantCulture).PadLeft(8) + " s", s_known.FirstOrDefault(k => k.Name == n).Meaning ?? "" }));

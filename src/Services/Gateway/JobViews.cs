@@ -56,7 +56,7 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
     static RenderView? Apply(RenderView? view, IAboutRender fact, RecordedEvent at) => (view, fact) switch
     {
         (null, JobQueued e) => new RenderView(e.JobId, e.Title, Step.Queued, 0, 0, e.Film.Frames, null, null, 0, e.Film.Width, e.Film.Height, Rate(e.Film), e.Film.Seconds, e.Priority, false, e.Reason,
-            at.Timestamp, null, null, null, null, null, null, null, null, e.Warnings, null),
+            at.Timestamp, null, null, null, null, null, null, null, null, e.Warnings, new Dictionary<string, double> { ["plan"] = e.PlanSeconds }),
         (null, _) => null,
         (_, JobRequeued e) => view with { Step = Step.Queued, Reason = e.Reason, ErrorCode = null, TraceId = null, FinishedAt = null },
         (_, JobRendering e) => view with { Step = Step.Rendering, Reason = e.Reason, StartedAt = view.StartedAt ?? e.StartedAt },
@@ -67,7 +67,7 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
         {
             Step = Step.Done, Reason = e.Reason, Progress = 100, CurrentFrame = view.TotalFrames, FinishedAt = at.Timestamp,
             OutputUrl = $"/v1/renders/{e.JobId}/film", ThumbnailUrl = $"/v1/renders/{e.JobId}/thumbnail",
-            SizeBytes = e.Film.SizeBytes, ComputeSeconds = e.Film.ComputeSeconds, Timing = e.Film.Spent,
+            SizeBytes = e.Film.SizeBytes, ComputeSeconds = e.Film.ComputeSeconds, Timing = (view.Timing ?? new Dictionary<string, double>()).Concat(e.Film.Spent ?? new Dictionary<string, double>()).DistinctBy(t => t.Key).ToDictionary(),
         },
         (_, JobFailed e) => view with { Step = Step.Failed, Reason = e.Reason, ErrorCode = e.ErrorCode, TraceId = at.Header("trace"), FinishedAt = at.Timestamp },
         (_, JobCancelled e) => view with { Step = Step.Cancelled, Reason = e.Reason, Progress = e.ProgressWhenCancelled, FinishedAt = at.Timestamp },

@@ -24,6 +24,7 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
         if (found.Message.Template is not { } template) return (null, Refuse.NotFound($"Template {ask.TemplateId}"));
 
         var (inputs, _) = await blobs.SaveAsync(JsonSerializer.SerializeToUtf8Bytes(ask.Inputs ?? new Dictionary<string, string>(), Wire.Json), cancel);
+        var began = clock.GetTimestamp();
         var answer = await scope.ServiceProvider.GetRequiredService<IRequestClient<PrepareRender>>()
             .GetResponse<RenderPrepared, RenderRefused>(new PrepareRender(template.Digest, inputs, ask.Width, ask.Height, ask.Fps, ask.Background), cancel);
         if (answer.Is(out Response<RenderRefused>? refused))
@@ -34,8 +35,9 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
 
         answer.Is(out Response<RenderPrepared>? prepared);
         var film = prepared!.Message;
+        var planSeconds = Math.Round(clock.GetElapsedTime(began).TotalSeconds, 4);
         var since = clock.GetTimestamp();
-        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings), cancel);
+        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds), cancel);
 
         // Accepted means stored: the answer waits for the first fact to be committed and seen.
         if (!await projections.WaitForAsync(JobViews.ProjectionName, id.Value, 1, CommitPatience, cancel))

@@ -146,7 +146,7 @@ sealed partial class WorkBook
 
     async Task<FarmJob> SpendAsync(NpgsqlConnection db, FarmJob job, TaskTimes t, CancellationToken cancel)
     {
-        foreach (var (kind, seconds) in new[] { ("fetch", t.Fetch), ("start", t.Start), ("draw", t.Draw), ("encode", t.Encode), ("check", t.Check), ("store", t.Store), ("cpu", t.Cpu) })
+        foreach (var (kind, seconds) in new[] { ("fetch", t.Fetch), ("start", t.Start), ("render", t.Draw), ("encode", t.Encode), ("check", t.Check), ("store", t.Store), ("cpu", t.Cpu) })
             job.Spent[kind] = Math.Round(job.Spent.GetValueOrDefault(kind) + seconds, 4);
         await db.RunAsync("UPDATE render.jobs SET spent = $2::text::jsonb WHERE job_id = $1", cancel, job.Id.Value, JsonSerializer.Serialize(job.Spent, Wire.Json));
         return job;
