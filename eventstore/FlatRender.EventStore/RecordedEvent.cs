@@ -25,6 +25,6 @@ public sealed record RecordedEvent(long Seq, Guid EventId, Guid StreamId, long V
     public string? Header(string name)
     {
         using var headers = JsonDocument.Parse(Headers);
-        return headers.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        return headers.RootElement.ValueKind == JsonValueKind.Object && headers.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
     }
 }

@@ -13,11 +13,17 @@ sealed class Cpu(int? postmaster, int? broker)
     public bool SeesDatabase => postmaster is not null;
     public bool SeesBroker => broker is not null;
 
+    /// <summary>Seconds of this process so far.</summary>
+    public static double OwnSeconds()
+    {
+        using var self = Process.GetCurrentProcess();
+        return self.TotalProcessorTime.TotalSeconds;
+    }
+
     /// <summary>Seconds so far, all together.</summary>
     public double Seconds()
     {
-        using var self = Process.GetCurrentProcess();
-        var seconds = self.TotalProcessorTime.TotalSeconds;
+        var seconds = OwnSeconds();
         if (broker is { } b) seconds += Of(b, children: false);
         if (postmaster is not { } p) return seconds;
         // What ended backends used has gone to the postmaster.

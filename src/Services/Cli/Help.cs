@@ -34,6 +34,7 @@ public static class Help
 
         For developers and operators:
           test [--filter X]                all tests; X is a suite's name or part of a test's name
+          test --marten                    the pipeline's tests with Marten as the store, where its package can be had
           bench NAME [--json]              measure
           serve, migrate, audit, projections     passed on to the host
           node                             passed on to the node agent

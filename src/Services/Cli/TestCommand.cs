@@ -9,7 +9,9 @@ public static partial class TestCommand
 {
     public static async Task<int> RunAsync(Workplace at, IReadOnlyList<string> args, CancellationToken stop)
     {
-        var line = CommandLine.Parse(args, new Option("filter", "X")).Takes(0, 0, "").OrRefuse();
+        var line = CommandLine.Parse(args, new Option("filter", "X"), new Option("marten")).Takes(0, 0, "").OrRefuse();
+        if (line.Has("marten"))
+            return await RunOnMartenAsync(at, stop);
         var solution = Path.Combine(at.Root, "FlatRender.sln");
         var (suites, filter) = Choose(Find(at.Root, solution), line.Value("filter"));
         var output = at.Terminal.Output;
@@ -40,6 +42,13 @@ public static partial class TestCommand
         }
         await output.WriteLineAsync($"{passed} passed, {failed} failed");
         return failed == 0 ? Exit.Ok : Exit.Failed;
+    }
+
+    /// <summary>The pipeline's tests with units committed by Marten; says so where its package cannot be had.</summary>
+    static async Task<int> RunOnMartenAsync(Workplace at, CancellationToken stop)
+    {
+        await using var servers = await TestServers.StartAsync(at, durable: false, stop);
+        return await Programs.BecomeAsync([Path.Combine(at.Root, "tests", "Marten", "run")], servers.Variables, at.Root, stop);
     }
 
     /// <summary>The solution's test projects (not what they only use), the scripts of tests/Engine, and the format check.</summary>
