@@ -7,28 +7,53 @@ using Npgsql;
 
 namespace FlatRender.EventStore;
 
-/// <summary>Asks and reminders: sent when due, deleted when the broker has confirmed. A crash between the two sends again under the same message id.</summary>
-public sealed partial class Agenda(EventStoreOptions options, IServiceProvider services, Tally tally, TimeProvider clock, ILogger<Agenda> log)
+/// <summary>Asks and reminders: sent when due, deleted when RabbitMQ has confirmed or, in memory, when consumed. A crash in between sends again under the same message id.</summary>
+public sealed partial class Agenda(EventStoreOptions options, IServiceProvider services, Wake wake, Tally tally, TimeProvider clock, ILogger<Agenda> log)
 {
     const int Batch = 200;
-    static readonly TimeSpan UntilUnderstood = TimeSpan.FromMinutes(1);
+    static readonly TimeSpan Later = TimeSpan.FromMinutes(1);
     static readonly ActivitySource Source = new("FlatRender.EventStore");
+
+    readonly SemaphoreSlim _one = new(1);
+    readonly InFlight? _inFlight = options.InMemory ? new InFlight(wake, clock) : null;
+    bool _observing;
 
     /// <summary>Sends what is due, oldest first, and returns how much that was. Several processes share the rows out between them.</summary>
     public async Task<int> SendDueAsync(CancellationToken cancel)
     {
+        await _one.WaitAsync(cancel);
+        try
+        {
+            return await SendDueAloneAsync(cancel);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    async Task<int> SendDueAloneAsync(CancellationToken cancel)
+    {
+        var bus = services.GetRequiredService<IBus>();
+        if (_inFlight is not null && !_observing) bus.ConnectConsumeObserver(_inFlight);
+        _observing = true;
+
         await using var db = await options.DataSource.OpenConnectionAsync(cancel);
         await using var tx = await db.BeginTransactionAsync(cancel);
-        var due = await TakeAsync(db, cancel);
-        if (due.Count == 0) return 0;
-        var (known, unknown) = (due.Where(d => options.Vocabulary.Knows(d.Type)).ToArray(), due.Where(d => !options.Vocabulary.Knows(d.Type)).ToArray());
+        if (_inFlight?.TakeEnded() is var (done, again))
+        {
+            await DeleteAsync(db, done, cancel);
+            await PutOffAsync(db, again, cancel);
+        }
 
+        var due = await TakeAsync(db, cancel);
+        var unknown = due.Where(d => !options.Vocabulary.Knows(d.Type)).ToArray();
+        var known = due.Except(unknown).ToArray();
+        foreach (var sending in unknown) NotUnderstood(sending);
+        await PutOffAsync(db, [.. unknown.Select(u => u.Id)], cancel);
         // Begun in order, confirmed together.
-        var bus = services.GetRequiredService<IBus>();
         await Task.WhenAll(known.Select(d => SendAsync(bus, d, cancel)));
-        await using (var delete = new NpgsqlCommand($"DELETE FROM {options.Schema}.agenda WHERE id = ANY ($1)", db) { Parameters = { new() { Value = known.Select(d => d.Id).ToArray() } } })
-            await delete.ExecuteNonQueryAsync(cancel);
-        if (unknown.Length > 0) await PutOffAsync(db, unknown, cancel);
+        if (_inFlight is null) await DeleteAsync(db, [.. known.Select(d => d.Id)], cancel);
         await tx.CommitAsync(cancel);
         tally.Send(known.Length);
         return due.Count;
@@ -37,7 +62,8 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     /// <summary>When the next row is due, or null if the agenda is empty.</summary>
     public async Task<DateTimeOffset?> NextDueAsync(CancellationToken cancel)
     {
-        await using var command = options.DataSource.CreateCommand($"SELECT min(due) FROM {options.Schema}.agenda");
+        await using var command = options.DataSource.CreateCommand($"SELECT min(due) FROM {options.Schema}.agenda WHERE NOT id = ANY ($1)");
+        command.Parameters.Add(new NpgsqlParameter { Value = _inFlight?.Ids ?? [] });
         return await command.ExecuteScalarAsync(cancel) is DateTime due ? new DateTimeOffset(due, TimeSpan.Zero) : null;
     }
 
@@ -53,18 +79,18 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     {
         await using var take = new NpgsqlCommand(
             $"""
-            SELECT a.id, a.stream_id, a.type, a.data::text, a.headers->>'trace', a.headers->>'actor'
+            SELECT a.id, a.stream_id, a.type, a.data::text, a.kind, a.headers->>'trace', a.headers->>'actor'
             FROM {options.Schema}.agenda a
-            WHERE a.due <= $1
+            WHERE a.due <= $1 AND NOT a.id = ANY ($2)
             ORDER BY a.due, a.id
             LIMIT {Batch}
             FOR UPDATE SKIP LOCKED
             """, db)
-        { Parameters = { new() { Value = clock.GetUtcNow() } } };
+        { Parameters = { new() { Value = clock.GetUtcNow() }, new() { Value = _inFlight?.Ids ?? [] } } };
         await using var rows = await take.ExecuteReaderAsync(cancel);
         var due = new List<Sending>();
         while (await rows.ReadAsync(cancel))
-            due.Add(new Sending(rows.GetInt64(0), rows.GetGuid(1), rows.GetString(2), rows.GetString(3), rows.IsDBNull(4) ? null : rows.GetString(4), rows.IsDBNull(5) ? null : rows.GetString(5)));
+            due.Add(new Sending(rows.GetInt64(0), rows.GetGuid(1), rows.GetString(2), rows.GetString(3), rows.GetString(4), rows.IsDBNull(5) ? null : rows.GetString(5), rows.IsDBNull(6) ? null : rows.GetString(6)));
         return due;
     }
 
@@ -72,30 +98,48 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     {
         var type = options.Vocabulary.TypeOf(sending.Type);
         var message = options.Vocabulary.Read(sending.Type, sending.Data);
+        var messageId = Ids.Derived(sending.StreamId, $"agenda {sending.Id}");
+        _inFlight?.Add(messageId, sending.Id, sending.Kind == "remind");
         using var activity = Source.StartActivity(sending.Type, ActivityKind.Producer, sending.Trace);
-        await bus.Publish(message, type, Pipe.Execute<PublishContext>(p =>
+        try
         {
-            p.MessageId = Ids.Derived(sending.StreamId, $"agenda {sending.Id}");
-            p.CorrelationId = sending.StreamId;
-            if (sending.Actor is not null) p.Headers.Set(FactHeaders.ActorHeader, sending.Actor);
-        }), cancel);
+            await bus.Publish(message, type, Pipe.Execute<PublishContext>(p =>
+            {
+                p.MessageId = messageId;
+                p.CorrelationId = sending.StreamId;
+                if (sending.Actor is not null) p.Headers.Set(FactHeaders.ActorHeader, sending.Actor);
+            }), cancel);
+        }
+        catch
+        {
+            _inFlight?.Remove(messageId);
+            throw;
+        }
     }
 
-    /// <summary>A newer version of FlatRender wrote these and will know them; until then they must not stand in the way.</summary>
-    async Task PutOffAsync(NpgsqlConnection db, Sending[] unknown, CancellationToken cancel)
+    async Task DeleteAsync(NpgsqlConnection db, long[] ids, CancellationToken cancel)
     {
-        foreach (var sending in unknown)
-        {
-            tally.UnknownWord();
-            NotUnderstood(sending.Type, sending.Id);
-        }
-        await using var later = new NpgsqlCommand($"UPDATE {options.Schema}.agenda SET due = $2 WHERE id = ANY ($1)", db)
-        { Parameters = { new() { Value = unknown.Select(u => u.Id).ToArray() }, new() { Value = clock.GetUtcNow() + UntilUnderstood } } };
+        if (ids.Length == 0) return;
+        await using var delete = new NpgsqlCommand($"DELETE FROM {options.Schema}.agenda WHERE id = ANY ($1)", db) { Parameters = { new() { Value = ids } } };
+        await delete.ExecuteNonQueryAsync(cancel);
+    }
+
+    async Task PutOffAsync(NpgsqlConnection db, long[] ids, CancellationToken cancel)
+    {
+        if (ids.Length == 0) return;
+        await using var later = new NpgsqlCommand($"UPDATE {options.Schema}.agenda SET due = $2 WHERE id = ANY ($1)", db) { Parameters = { new() { Value = ids }, new() { Value = clock.GetUtcNow() + Later } } };
         await later.ExecuteNonQueryAsync(cancel);
+    }
+
+    /// <summary>A newer version of FlatRender wrote it and will know it; until then it must not stand in the way.</summary>
+    void NotUnderstood(Sending sending)
+    {
+        tally.UnknownWord();
+        NotUnderstood(sending.Type, sending.Id);
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "This version does not know '{Type}' (agenda row {Id}): left for one that does.")]
     partial void NotUnderstood(string type, long id);
 
-    sealed record Sending(long Id, Guid StreamId, string Type, string Data, string? Trace, string? Actor);
+    sealed record Sending(long Id, Guid StreamId, string Type, string Data, string Kind, string? Trace, string? Actor);
 }

@@ -73,6 +73,7 @@ public static class EventStoreRegistration
         services.AddSingleton<Wake>();
         services.AddSingleton<Recollection>();
         services.AddSingleton<GroupCommit>();
+        services.AddSingleton<ICommit>(provider => provider.GetRequiredService<GroupCommit>());
         services.AddSingleton<Streams>();
         services.AddSingleton<Agenda>();
         if (options.InMemory) services.AddSingleton<IFactTarget, BusTarget>();

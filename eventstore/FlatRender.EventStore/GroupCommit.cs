@@ -10,8 +10,16 @@ public sealed class ConcurrencyException(Guid streamId, long expected) : Excepti
     public long Expected => expected;
 }
 
+/// <summary>Puts a unit of work on disk, all or nothing. Implemented here, and on Marten's session (FlatRender.EventStore.Marten).</summary>
+public interface ICommit
+{
+    /// <summary>Returns when the unit is on disk.</summary>
+    /// <exception cref="ConcurrencyException">The stream has moved on; nothing of the unit was stored.</exception>
+    Task CommitAsync(UnitOfWork unit, CancellationToken cancel);
+}
+
 /// <summary>Commits units that are ready at the same moment together: one statement, one round trip, one fsync. A lone unit waits for nobody.</summary>
-public sealed class GroupCommit : IAsyncDisposable
+public sealed class GroupCommit : ICommit, IAsyncDisposable
 {
     readonly Channel<Pending> _queue = Channel.CreateUnbounded<Pending>();
     readonly EventStoreOptions _options;

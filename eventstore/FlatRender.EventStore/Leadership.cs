@@ -76,8 +76,17 @@ public sealed class Leadership : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // The pool must not get a connection that still holds the lock.
-        NpgsqlConnection.ClearPool(Connection);
+        // The pool resets a connection only when it gives it out again: until then it would hold the lock, and be cut for its silence.
+        if (Connection.State == System.Data.ConnectionState.Open)
+            try
+            {
+                await using var release = new NpgsqlCommand("SELECT pg_advisory_unlock_all()", Connection);
+                await release.ExecuteNonQueryAsync();
+            }
+            catch (NpgsqlException)
+            {
+                // It is broken: the lock has gone with it.
+            }
         await Connection.DisposeAsync();
     }
 }

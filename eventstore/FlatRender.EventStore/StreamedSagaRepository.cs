@@ -9,7 +9,7 @@ public sealed class StateDisagreementException(Guid id, string byMachine, string
 
 /// <summary>Runs each message as one unit of work on a memory that is usually at hand, and runs it again when the stream had moved on.</summary>
 public sealed class StreamedSagaRepository<TSaga>(
-    EventStoreOptions options, Streams streams, Recollection recollection, GroupCommit commit, Tally tally, TimeProvider clock, ISagaConsumeContextFactory<UnitOfWork, TSaga> factory)
+    EventStoreOptions options, Streams streams, Recollection recollection, ICommit commit, Tally tally, TimeProvider clock, ISagaConsumeContextFactory<UnitOfWork, TSaga> factory)
     : ISagaRepositoryContextFactory<TSaga>, ILoadSagaRepositoryContextFactory<TSaga> where TSaga : StreamedSaga, new()
 {
     /// <summary>Each try but the first begins with a fresh read, so only steady competition for one stream gets this far.</summary>

@@ -8,8 +8,11 @@ namespace FlatRender.EventStore;
 public sealed record StreamLine(Guid Id, string Type, long Version, DateTimeOffset Created, DateTimeOffset Timestamp);
 
 /// <summary>Reading streams and memories, and appending facts outside a saga.</summary>
-public sealed class Streams(EventStoreOptions options, GroupCommit commit, TimeProvider clock)
+public sealed class Streams(EventStoreOptions options, ICommit commit, TimeProvider clock)
 {
+    /// <summary>The last hash of streams appended to here, so that the next append reads nothing.</summary>
+    readonly Recollection _last = new(options);
+
     /// <summary>The facts of one stream, by version.</summary>
     public Task<List<RecordedEvent>> ReadAsync(Guid streamId, CancellationToken cancel) => ReadAsync(streamId, 1, long.MaxValue, cancel);
 
@@ -49,10 +52,11 @@ public sealed class Streams(EventStoreOptions options, GroupCommit commit, TimeP
     public async Task<long> AppendAsync(Guid streamId, string type, long expected, IReadOnlyList<object> facts, string actor, CancellationToken cancel)
     {
         var unit = new UnitOfWork(streamId, type, options.Vocabulary, FactHeaders.Of(actor, null), clock.GetUtcNow());
-        var hash = expected == 0 ? null : await FirstAsync($"SELECT e.headers->>'hash' FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version = $2", Text, cancel, streamId, expected);
+        var hash = expected == 0 ? null : _last.Find(streamId) is { } last && last.Version == expected ? last.Hash : await FirstAsync($"SELECT e.headers->>'hash' FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version = $2", Text, cancel, streamId, expected);
         unit.StandOn(expected, hash);
         foreach (var fact in facts) unit.Append(fact);
         await commit.CommitAsync(unit, cancel);
+        _last.Keep(streamId, new Remembered(this, expected + facts.Count, unit.Hash));
         return expected + facts.Count;
     }
 

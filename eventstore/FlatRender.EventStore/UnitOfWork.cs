@@ -57,6 +57,9 @@ public sealed class UnitOfWork
         Facts.Add(row with { Headers = _headers.SignedWith(_hash) });
     }
 
+    /// <summary>Hash of the last fact.</summary>
+    internal string? Hash => _hash;
+
     /// <summary>What the cache may remember once this unit has committed; null if no fact was recorded.</summary>
     internal Remembered? Outcome => _saga?.Remember(_hash);
 

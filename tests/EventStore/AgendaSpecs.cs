@@ -49,7 +49,7 @@ public sealed class AgendaSpecs : IAsyncLifetime
         (await agenda.SendDueAsync(CancellationToken.None)).ShouldBe(1);
         await Eventually.So(() => Task.FromResult(_mail.Types.SequenceEqual(["ResumeFrames", "QueueOverdue"])), "the reminder arrived");
         _mail.Letters.ShouldAllBe(l => l.Actor == "maria");
-        (await LeftAsync()).ShouldBeEmpty();
+        await ThenNothingIsLeftAsync(agenda);
     }
 
     [Fact]
@@ -60,6 +60,7 @@ public sealed class AgendaSpecs : IAsyncLifetime
         // As after a crash between confirm and delete: the row is still there.
         await RunAsync("CREATE TABLE {s}.kept AS SELECT * FROM {s}.agenda");
         await house.Get<Agenda>().SendDueAsync(CancellationToken.None);
+        await ThenNothingIsLeftAsync(house.Get<Agenda>());
         await RunAsync("INSERT INTO {s}.agenda OVERRIDING SYSTEM VALUE SELECT * FROM {s}.kept");
         await house.Get<Agenda>().SendDueAsync(CancellationToken.None);
         await Eventually.So(() => Task.FromResult(_mail.Letters.Count == 2), "both arrived");
@@ -77,7 +78,7 @@ public sealed class AgendaSpecs : IAsyncLifetime
             while (await agenda.SendDueAsync(CancellationToken.None) > 0) { }
         }
         await Task.WhenAll(DrainAsync(), DrainAsync(), DrainAsync());
-        await Eventually.So(async () => (await LeftAsync()).Count == 0, "the agenda is empty");
+        await ThenNothingIsLeftAsync(agenda);
         await Eventually.So(() => Task.FromResult(_mail.Letters.Count >= 500), "all arrived");
         _mail.Letters.Select(l => l.MessageId).Distinct().Count().ShouldBe(500);
         _mail.Letters.Count.ShouldBe(500);
@@ -91,7 +92,7 @@ public sealed class AgendaSpecs : IAsyncLifetime
         await WriteAsync(house, (unit, job) => unit.Ask(new ResumeFrames(job, 1)));
         while (await house.Get<Agenda>().SendDueAsync(CancellationToken.None) > 0) { }
         await Eventually.So(() => Task.FromResult(_mail.Types.SequenceEqual(["ResumeFrames"])), "ours arrived");
-        (await LeftAsync()).Count.ShouldBe(300);
+        await Eventually.So(async () => await house.Get<Agenda>().SendDueAsync(CancellationToken.None) == 0 && (await LeftAsync()).Count == 300, "only theirs are left");
         house.Tally.Unknown.ShouldBe(300);
     }
 
@@ -105,11 +106,47 @@ public sealed class AgendaSpecs : IAsyncLifetime
         _mail.Letters.Single().Due.ShouldBe(_clock.GetUtcNow().AddMinutes(10));
     }
 
+    [Fact]
+    public async Task In_memory_a_row_stays_until_its_message_has_been_consumed()
+    {
+        await using (var house = await StartAsync())
+        {
+            _mail.Closed = new TaskCompletionSource();
+            await WriteAsync(house, (unit, job) => unit.Ask(new ResumeFrames(job, 1)));
+            await house.Get<Agenda>().SendDueAsync(CancellationToken.None);
+            (await house.Get<Agenda>().SendDueAsync(CancellationToken.None)).ShouldBe(0);
+            // Here the process would die: nobody has consumed it, and it is still there for the next.
+            (await LeftAsync()).Count.ShouldBe(1);
+            _mail.Closed.SetResult();
+            await ThenNothingIsLeftAsync(house.Get<Agenda>());
+        }
+        _mail.Letters.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task In_memory_a_reminder_that_nobody_could_take_in_comes_again()
+    {
+        await using var house = await StartAsync();
+        _mail.Broken = true;
+        await WriteAsync(house, (unit, job) => unit.Remind(unit.Now, new QueueOverdue(job, 1, unit.Now)));
+        await house.Get<Agenda>().SendDueAsync(CancellationToken.None);
+        await Eventually.So(async () => await house.Get<Agenda>().SendDueAsync(CancellationToken.None) == 0 && (await house.Get<Agenda>().NextDueAsync(CancellationToken.None)) == _clock.GetUtcNow().AddMinutes(1), "it is put off for a minute");
+        _mail.Broken = false;
+        _clock.Advance(TimeSpan.FromMinutes(1));
+        await house.Get<Agenda>().SendDueAsync(CancellationToken.None);
+        await ThenNothingIsLeftAsync(house.Get<Agenda>());
+        _mail.Types.ShouldBe(["QueueOverdue"]);
+    }
+
+    Task ThenNothingIsLeftAsync(Agenda agenda) => Eventually.So(async () => await agenda.SendDueAsync(CancellationToken.None) == 0 && (await LeftAsync()).Count == 0, "the agenda is empty");
+
     async Task RunAsync(string sql) => await _database.QueryAsync(sql, _ => 0);
 
     sealed class Mail
     {
         public ConcurrentQueue<(string Type, Guid? MessageId, string? Actor, DateTimeOffset? Due)> Letters { get; } = [];
+        public TaskCompletionSource? Closed { get; set; }
+        public bool Broken { get; set; }
         public IEnumerable<string> Types => Letters.Select(l => l.Type);
     }
 
@@ -118,10 +155,11 @@ public sealed class AgendaSpecs : IAsyncLifetime
         public Task Consume(ConsumeContext<ResumeFrames> x) => Keep(x, null);
         public Task Consume(ConsumeContext<QueueOverdue> x) => Keep(x, x.Message.Due);
 
-        Task Keep<T>(ConsumeContext<T> x, DateTimeOffset? due) where T : class
+        async Task Keep<T>(ConsumeContext<T> x, DateTimeOffset? due) where T : class
         {
+            if (mail.Broken) throw new InvalidOperationException("The letter box is broken.");
+            if (mail.Closed is { } closed) await closed.Task;
             mail.Letters.Enqueue((typeof(T).Name, x.MessageId, x.Headers.Get<string>("actor"), due));
-            return Task.CompletedTask;
         }
     }
 }

@@ -28,29 +28,32 @@ sealed class House : IAsyncDisposable
 
     public static SubmitRender Submit(Guid id) => new(new JobId(id), new TenantId(Ids.New()), new UserId(Ids.New()), "A film", new string('a', 64), Film, 50, []);
 
+    public static Task<House> StartAsync(
+        TestDatabase database, Action<EventStoreOptions>? store = null, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null, string? rabbit = null) =>
+        StartAsync(database.Source, database.Schema, store, bus, services, rabbit);
+
     public static async Task<House> StartAsync(
-        TestDatabase database, Action<EventStoreOptions>? store = null, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null,
-        string? rabbit = null)
+        NpgsqlDataSource source, string schema, Action<EventStoreOptions>? store = null, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null,
+        string? rabbit = null, bool pipeline = true)
     {
         var builder = Host.CreateApplicationBuilder();
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton(Limits);
-        services?.Invoke(builder.Services);
         builder.Services.AddEventStore(o =>
         {
-            (o.DataSource, o.Schema) = (database.Source, database.Schema);
+            (o.DataSource, o.Schema) = (source, schema);
             if (rabbit is not null) o.Broker = rabbit;
             store?.Invoke(o);
         });
         builder.Services.AddMassTransit(x =>
         {
-            x.AddSagaStateMachine<RenderPipeline, RenderSaga>().InEventStore();
+            if (pipeline) x.AddSagaStateMachine<RenderPipeline, RenderSaga>().InEventStore();
             bus?.Invoke(x);
             if (rabbit is null) x.UsingInMemory((context, transport) => transport.ConfigureEndpoints(context));
             else
             {
                 // Queues of this house alone, gone with it: tests share one broker.
-                x.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(database.Schema, false));
+                x.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(schema, false));
                 x.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).QueueExpiration = TimeSpan.FromMinutes(1));
                 x.UsingRabbitMq((context, transport) =>
                 {
@@ -61,6 +64,8 @@ sealed class House : IAsyncDisposable
                 });
             }
         });
+        // Last, so that a test can put itself between the store and what it uses.
+        services?.Invoke(builder.Services);
         builder.Services.Configure<MassTransitHostOptions>(o => o.WaitUntilStarted = true);
         var host = builder.Build();
         await host.StartAsync();

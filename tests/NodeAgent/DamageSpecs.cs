@@ -6,22 +6,17 @@ using Xunit;
 namespace FlatRender.NodeAgent.Tests;
 
 /// <summary>No broken frame passes: whatever is done to a segment is found, and named by film frame.</summary>
-public sealed class DamageSpecs : IAsyncLifetime
+public sealed class DamageSpecs(SharedFarm shared) : IClassFixture<SharedFarm>, IAsyncLifetime
 {
     const int First = 10, Count = 8;
     readonly FilmSpec _film = Farm.Film(160, 120, 30);
-    Farm _farm = null!;
-    string _template = "";
+    readonly Farm _farm = shared.Farm;
+    readonly string _template = shared.Farm.Template(new { name = "plain" });
     SegmentFiles _segment = null!;
 
-    public async Task InitializeAsync()
-    {
-        _farm = await Farm.Start();
-        _template = _farm.Template(new { name = "plain" });
-        _segment = await _farm.Segment(_film, _template, First, Count);
-    }
+    public async Task InitializeAsync() => _segment = await _farm.Segment(_film, _template, First, Count);
 
-    public Task DisposeAsync() => _farm.DisposeAsync().AsTask();
+    public Task DisposeAsync() => Task.CompletedTask;
 
     byte[] Bytes => _farm.Host.Blobs[_segment.SegmentDigest];
     SegmentManifest Manifest => JsonSerializer.Deserialize<SegmentManifest>(_farm.Host.Blobs[_segment.ManifestDigest], Wire.Json)!;

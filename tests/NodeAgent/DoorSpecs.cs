@@ -7,13 +7,9 @@ using Xunit;
 namespace FlatRender.NodeAgent.Tests;
 
 /// <summary>Who may call, and what each call answers.</summary>
-public sealed class DoorSpecs : IAsyncLifetime
+public sealed class DoorSpecs(SharedFarm shared) : IClassFixture<SharedFarm>
 {
-    Farm _farm = null!;
-
-    public async Task InitializeAsync() => _farm = await Farm.Start(slots: 1);
-
-    public Task DisposeAsync() => _farm.DisposeAsync().AsTask();
+    readonly Farm _farm = shared.Farm;
 
     static void Refused((HttpStatusCode Status, string Body) answer, HttpStatusCode status, string code)
     {
@@ -88,21 +84,25 @@ public sealed class DoorSpecs : IAsyncLifetime
     {
         var film = Farm.Film(32, 32, 5);
         var slow = _farm.Rendering(film, _farm.Template(new { faults = new Dictionary<string, string> { ["2"] = "hang" } }), 0, 5);
-        (await _farm.Host.Assign(_farm.Node, slow)).ShouldBe(HttpStatusCode.Accepted);
-        (await _farm.Host.Assign(_farm.Node, slow)).ShouldBe(HttpStatusCode.Accepted);
+        var other = slow with { LeaseId = Farm.Lease() };
+        foreach (var task in new[] { slow, slow, other }) (await _farm.Host.Assign(_farm.Node, task)).ShouldBe(HttpStatusCode.Accepted);
         (await _farm.Host.Assign(_farm.Node, slow with { LeaseId = Farm.Lease() })).ShouldBe(HttpStatusCode.Conflict);
         var status = JsonSerializer.Deserialize<NodeStatus>((await _farm.Host.Call(_farm.Node, HttpMethod.Get, "/v1/status")).Body, Wire.Json)!;
-        (status.State, status.Slots, status.Busy, status.Tasks.Single().LeaseId).ShouldBe(("ready", 1, 1, slow.LeaseId));
-        (await _farm.Host.Call(_farm.Node, HttpMethod.Delete, $"/v1/tasks/{slow.LeaseId}")).Status.ShouldBe(HttpStatusCode.NoContent);
-        (await _farm.Host.Result(slow.LeaseId)).ShouldBeOfType<TaskFailed>().Code.ShouldBe("ABORTED");
-        _farm.Host.ResultPosts.ShouldBe(1);
+        (status.State, status.Slots, status.Busy).ShouldBe(("ready", 2, 2));
+        status.Tasks.Select(t => t.LeaseId).ShouldBe([slow.LeaseId, other.LeaseId], ignoreOrder: true);
+        foreach (var task in new[] { slow, other })
+        {
+            (await _farm.Host.Call(_farm.Node, HttpMethod.Delete, $"/v1/tasks/{task.LeaseId}")).Status.ShouldBe(HttpStatusCode.NoContent);
+            (await _farm.Host.Result(task.LeaseId)).ShouldBeOfType<TaskFailed>().Code.ShouldBe("ABORTED");
+        }
+        _farm.Host.ResultPosts.ShouldBe(2);
     }
 
     [Fact]
     public async Task A_node_tells_what_it_can()
     {
         var told = JsonSerializer.Deserialize<NodeRegistration>((await _farm.Host.Call(_farm.Node, HttpMethod.Get, "/v1/capabilities")).Body, Wire.Json)!;
-        (told.Url, told.Slots, told.Name).ShouldBe((_farm.Node, 1, "test"));
+        (told.Url, told.Slots, told.Name).ShouldBe((_farm.Node, 2, "test"));
         told.Tags.ShouldContain("tests");
         told.Engines["faulty"].ShouldBe(string.Concat(Enumerable.Repeat("fa", 32)));
     }

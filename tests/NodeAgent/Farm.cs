@@ -73,3 +73,13 @@ public sealed class Farm : IAsyncDisposable
         Directory.Delete(Settings.Home, recursive: true);
     }
 }
+
+/// <summary>One farm for all tests of a class that leave it as they found it.</summary>
+public sealed class SharedFarm : Xunit.IAsyncLifetime
+{
+    public Farm Farm { get; private set; } = null!;
+
+    public async Task InitializeAsync() => Farm = await Farm.Start(slots: 2);
+
+    public Task DisposeAsync() => Farm.DisposeAsync().AsTask();
+}

@@ -8,18 +8,10 @@ using Xunit;
 namespace FlatRender.NodeAgent.Tests;
 
 /// <summary>Segments and films are exact: count, rate, duration, pixels.</summary>
-public sealed class FilmSpecs : IAsyncLifetime
+public sealed class FilmSpecs(SharedFarm shared) : IClassFixture<SharedFarm>
 {
-    Farm _farm = null!;
-    string _template = "";
-
-    public async Task InitializeAsync()
-    {
-        _farm = await Farm.Start();
-        _template = _farm.Template(new { name = "plain" });
-    }
-
-    public Task DisposeAsync() => _farm.DisposeAsync().AsTask();
+    readonly Farm _farm = shared.Farm;
+    readonly string _template = shared.Farm.Template(new { name = "plain" });
 
     public static TheoryData<int, int, int, int> Films => new()
     {

@@ -1,6 +1,9 @@
 using System.Text.Json;
 using FlatRender.Contracts;
 using FlatRender.EventStore;
+#if MARTEN
+using FlatRender.EventStore.Marten;
+#endif
 using FlatRender.Sagas;
 using FlatRender.TestKit;
 using MassTransit;
@@ -38,6 +41,9 @@ public sealed class RenderScenario : IAsyncDisposable
             .AddLogging().AddSingleton<TimeProvider>(Clock).AddSingleton(Limits)
             .AddEventStore(o => (o.DataSource, o.Schema, o.Relay) = (database.Source, database.Schema, false))
             .AddMediator(x => x.AddSagaStateMachine<RenderPipeline, RenderSaga>().InEventStore())
+#if MARTEN
+            .CommitThroughMarten()
+#endif
             .BuildServiceProvider(true);
     }
 

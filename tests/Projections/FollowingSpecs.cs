@@ -1,6 +1,5 @@
 using FlatRender.Contracts;
 using FlatRender.EventStore;
-using FlatRender.TestKit;
 
 namespace FlatRender.Projections.Tests;
 
@@ -14,7 +13,7 @@ public sealed class FollowingSpecs : IAsyncLifetime
     public Task InitializeAsync() => _store.InitializeAsync();
     public Task DisposeAsync() => _store.DisposeAsync();
 
-    TestDatabase Database => _store.Database;
+    Store Database => _store;
 
     static JobHeld Held(string reason = "wait") => new(new JobId(Guid.Empty), "me", reason);
 

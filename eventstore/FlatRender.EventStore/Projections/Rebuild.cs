@@ -71,7 +71,7 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
     async Task<long> CatchUpAsync(NpgsqlConnection db, CancellationToken cancel)
     {
         var events = 0L;
-        await using var reader = await EventReader.OpenAsync(db, options.Schema, _row, cancel: cancel);
+        await using var reader = await EventReader.OpenAsync(db, options.Schema, _row, Page, cancel);
         while (true)
         {
             var from = reader.Position;

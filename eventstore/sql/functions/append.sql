@@ -20,7 +20,10 @@ CREATE OR REPLACE FUNCTION {schema}.append(
     agenda_type    varchar[],
     agenda_data    jsonb[],
     agenda_headers jsonb[]
-) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+) RETURNS SETOF uuid LANGUAGE plpgsql
+-- Plans are kept as long as a connection lives; one made while the tables were small must not read them whole when they have grown.
+SET enable_seqscan = off
+AS $$
 BEGIN
     -- Rows are locked in one order everywhere, so two appends wait for each other but never deadlock. The lock also gives the transaction
     -- its id before it draws sequence numbers: the reader's gap proof (EventReader.cs) stands on this.
@@ -42,7 +45,7 @@ BEGIN
         UPDATE {schema}.mt_streams s
         SET version = u.version, timestamp = u.at
         FROM unit u
-        WHERE s.id = u.stream AND s.version = u.expected AND u.expected > 0
+        WHERE s.id = ANY (unit_stream) AND s.id = u.stream AND s.version = u.expected AND u.expected > 0
         RETURNING s.id
     ), accepted AS (
         SELECT id FROM born UNION ALL SELECT id FROM grown

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using FlatRender.Contracts;
 
 namespace FlatRender.Cli;
@@ -37,6 +38,11 @@ public static class Commands
         {
             // The disk is full, a folder may not be written: words of the operating system, without our stack.
             Report.Refusal(at.Terminal, Refusal.BadInput("IO", e.Message), json);
+            return Exit.BadInput;
+        }
+        catch (Win32Exception e)
+        {
+            Report.Refusal(at.Terminal, Refusal.BadInput("NOT_INSTALLED", $"{e.Message} (`flatrender doctor` says what is missing)"), json);
             return Exit.BadInput;
         }
         catch (HttpRequestException e)

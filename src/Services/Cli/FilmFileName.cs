@@ -26,7 +26,7 @@ public static class FilmFileName
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"{output} cannot be written: {e.Message}";
+            return $"{output} cannot be written: {(e is UnauthorizedAccessException ? "permission denied" : e.Message)}";
         }
     }
 

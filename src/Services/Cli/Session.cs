@@ -46,6 +46,8 @@ public sealed class Session : IAsyncDisposable
             await new Servers(at).StopAsync(running);
             running = null;
         }
+        if (wanted.Node)
+            at.Terminal.Note("starting");
         var leash = new Leash();
         var servers = new Servers(at);
         try

@@ -30,7 +30,8 @@ public sealed class GatewayService : Service
     public override void Map(IEndpointRouteBuilder routes)
     {
         var renders = routes.MapGroup("/v1/renders").ForPeople().WithTags("renders");
-        renders.MapPost("", Renders.SubmitAsync);
+        // Images travel inside, as data: URIs.
+        renders.MapPost("", Renders.SubmitAsync).WithMetadata(new Microsoft.AspNetCore.Mvc.RequestSizeLimitAttribute(64L << 20));
         renders.MapGet("", Renders.ListAsync);
         renders.MapGet("{id}", Renders.GetAsync);
         renders.MapPost("{id}/cancel", Renders.CancelAsync);

@@ -50,6 +50,7 @@ static class House
         builder.Services.AddSingleton(options.Deployment).AddSingleton(options.Deployment.Secrets).AddSingleton(Vocabulary.All);
         builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(options.Deployment.Database));
         builder.Services.AddSingleton(new Blobs(Path.Combine(options.Deployment.Home, "files")));
+        builder.Services.AddSingleton(LegalPath.Kind);
         builder.Services.AddTokenAccess();
         builder.Services.AddEventStore(store => store.Broker = options.Deployment.Broker);
         foreach (var service in options.Services) service.Register(builder.Services);

@@ -3,6 +3,7 @@ using FlatRender.File;
 using FlatRender.Foundation;
 using FlatRender.Gateway;
 using FlatRender.Render;
+using FlatRender.Support;
 
 namespace FlatRender.Host;
 
@@ -10,7 +11,11 @@ namespace FlatRender.Host;
 sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment)
 {
     /// <summary>The one table of rooms. The pipeline (the saga) is a role too, though it has no door of its own.</summary>
-    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new ContentService(), () => new FileService(), () => new RenderService()];
+    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new ContentService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
+
+    public static IEnumerable<Service> AllServices => Rooms.Select(make => make());
+
+    public static string? DatabaseGiven => Environment.GetEnvironmentVariable("FLATRENDER_DATABASE") is { Length: > 0 } given ? given : null;
 
     const string PipelineRole = "pipeline";
 
@@ -18,7 +23,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
     public static ServeOptions Parse(string[] args)
     {
         string roles = "all", urls = "http://127.0.0.1:7600", home = ".flatrender", broker = "memory";
-        var database = Environment.GetEnvironmentVariable("FLATRENDER_DATABASE");
+        var database = DatabaseGiven;
         for (var i = 0; i < args.Length; i += 2)
         {
             if (i + 1 == args.Length) throw new UsageException($"{args[i]} needs a value.");
@@ -36,7 +41,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
 
         if (string.IsNullOrWhiteSpace(database)) throw new UsageException("No database: give --database, or set FLATRENDER_DATABASE.");
         if (broker != "memory" && !broker.StartsWith("amqp", StringComparison.Ordinal) && !broker.StartsWith("rabbitmq", StringComparison.Ordinal)) throw new UsageException($"--broker is memory, or an amqp: or rabbitmq: address, not '{broker}'.");
-        var rooms = Rooms.Select(make => make()).ToArray();
+        var rooms = AllServices.ToArray();
         string[] known = [.. rooms.Select(r => r.Role), PipelineRole];
         string[] asked = roles == "all" ? known : roles.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         if (asked.Except(known).ToArray() is { Length: > 0 } strange) throw new UsageException($"There is no role {string.Join(", ", strange)}. The roles are: {string.Join(", ", known)}, or all.");

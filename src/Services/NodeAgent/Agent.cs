@@ -22,7 +22,7 @@ public sealed class Agent : IAsyncDisposable
     readonly Lock _gate = new();
     readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     bool _draining;
-    int _gone;
+    int _gone, _undelivered;
 
     Agent(WebApplication app, Workshop shop, Home home, FileStream claim, NodeRegistration registration, IReadOnlyList<Engine> spares)
     {
@@ -44,6 +44,7 @@ public sealed class Agent : IAsyncDisposable
     /// <summary>Opens the door and begins to call home; the host need not be there yet.</summary>
     public static async Task<Agent> Start(Settings settings, TimeProvider clock, CancellationToken ct)
     {
+        if (Confinement.Missing("node", "ffmpeg", "ffprobe").ToArray() is { Length: > 0 } missing) throw new BadArguments([.. missing.Select(m => $"'{m}' is not installed (not found in PATH).")]);
         var claim = HomeFolder.Claim(settings.Home);
         var confinement = await Confinement.Probe(ct);
         var id = HomeFolder.Identity(settings.Home);
@@ -65,9 +66,18 @@ public sealed class Agent : IAsyncDisposable
         foreach (var unused in spares.Skip(settings.Slots)) await unused.DisposeAsync();
         Door.Map(app, agent, new CallerCheck(settings.Secret, clock));
         await app.StartAsync(ct);
-        agent.Registration = registration with { Url = settings.Url ?? agent.Address };
+        agent.Registration = registration with { Url = settings.Url ?? Reachable(agent.Address) };
         agent._reports.Begin();
         return agent;
+    }
+
+    /// <summary>"Every address" is where we listen, not where others find us.</summary>
+    static string Reachable(string address)
+    {
+        var url = new UriBuilder(address);
+        if (url.Host is not ("0.0.0.0" or "[::]")) return address;
+        url.Host = Environment.MachineName;
+        return url.Uri.GetLeftPart(UriPartial.Authority);
     }
 
     static WebApplication Build(Settings settings)
@@ -92,6 +102,7 @@ public sealed class Agent : IAsyncDisposable
                 if (_running[i] is null && _slots[i].IsWarmFor(task)) free = i;
             var running = _running[free] = new Running(task, _shop.Clock);
             _work.RemoveAll(w => w.IsCompleted);
+            _undelivered++;
             _work.Add(Task.Run(() => Work(free, running)));
             return Offered.Taken;
         }
@@ -115,6 +126,7 @@ public sealed class Agent : IAsyncDisposable
         lock (_gate) _running[slot] = null;
         running.Dispose();
         await _reports.Deliver(result);
+        lock (_gate) _undelivered--;
         EndIfDrained();
     }
 
@@ -143,7 +155,7 @@ public sealed class Agent : IAsyncDisposable
     void EndIfDrained()
     {
         lock (_gate)
-            if (!_draining || _running.Any(r => r is not null)) return;
+            if (!_draining || _undelivered > 0) return;
         _ended.TrySetResult();
     }
 

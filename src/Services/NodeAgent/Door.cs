@@ -8,7 +8,7 @@ namespace FlatRender.NodeAgent;
 static class Door
 {
     public const int MaxBody = 1 << 20;
-    static readonly JsonSerializerOptions Json = new(Wire.Json) { AllowOutOfOrderMetadataProperties = true, RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true };
+    static readonly JsonSerializerOptions Json = new(Wire.Json) { RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true };
 
     public static void Map(WebApplication app, Agent agent, CallerCheck callers)
     {

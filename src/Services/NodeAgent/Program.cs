@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using FlatRender.NodeAgent;
+using FlatRender.NodeAgent.Children;
 
 // A node's life: started by a person or by a host, ended by a signal, a finished drain, or the end of the process that started it.
 Settings settings;
@@ -39,7 +40,7 @@ catch (OperationCanceledException) when (asked.Task.IsCompleted)
 {
     return 0;
 }
-catch (Exception e) when (e is BadArguments or IOException or System.ComponentModel.Win32Exception || e.GetType().Name == "EngineFault")
+catch (Exception e) when (e is BadArguments or EngineFault or IOException or System.ComponentModel.Win32Exception)
 {
     Console.Error.WriteLine(e.Message);
     return 2;

@@ -11,6 +11,7 @@ sealed class Reports(Home home, Agent agent, TimeProvider clock, ILogger log)
     readonly SemaphoreSlim _registering = new(1, 1);
     Task _beating = Task.CompletedTask, _telling = Task.CompletedTask;
     double _heartbeatSeconds = 1;
+    volatile bool _registrationLost;
     int _welcomes;
 
     /// <summary>True once the host has taken this node in.</summary>
@@ -39,8 +40,6 @@ sealed class Reports(Home home, Agent agent, TimeProvider clock, ILogger log)
         {
         }
     }
-
-    bool _registrationLost;
 
     async Task Tell()
     {

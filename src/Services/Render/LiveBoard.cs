@@ -1,11 +1,10 @@
 using System.Collections.Concurrent;
 using FlatRender.Contracts;
-using MassTransit;
 
 namespace FlatRender.Render;
 
 /// <summary>How far each render is, right now: kept in memory, told at most four times a second, never stored.</summary>
-sealed class LiveBoard(IBus bus, TimeProvider clock)
+sealed class LiveBoard(Tell tell, TimeProvider clock)
 {
     static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(250);
 
@@ -58,6 +57,6 @@ sealed class LiveBoard(IBus bus, TimeProvider clock)
         }
 
         // Nobody waits for it, and a lost one is replaced by the next.
-        _ = bus.Publish(progress);
+        _ = tell(progress, CancellationToken.None);
     }
 }

@@ -18,6 +18,7 @@ public sealed class RenderService : Service
 
     public override void Register(IServiceCollection services)
     {
+        services.AddSingleton<Tell>(s => (message, cancel) => s.GetRequiredService<IBus>().Publish(message, message.GetType(), cancel));
         services.AddSingleton<Preparation>();
         services.AddSingleton<WorkBook>();
         services.AddSingleton<NodeBook>();

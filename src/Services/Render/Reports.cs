@@ -29,6 +29,7 @@ sealed partial class WorkBook
         if (job.ReportedOrder < job.Order && Verdict(job, drawn, tasks) is { } verdict)
         {
             reports.Add(verdict);
+            if (verdict is FilmAccepted) live.Forget(job.Id);
             await db.RunAsync("UPDATE render.jobs SET reported_order = work_order WHERE job_id = $1", cancel, job.Id.Value);
         }
     }

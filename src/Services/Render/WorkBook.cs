@@ -1,7 +1,6 @@
 using System.Text.Json;
 using FlatRender.Contracts;
 using FlatRender.Foundation;
-using MassTransit;
 using Npgsql;
 
 namespace FlatRender.Render;
@@ -13,8 +12,11 @@ sealed record FarmJob(JobId Id, TenantId Tenant, int Order, string Stage, string
     public double ComputeSeconds => Math.Round(Spent.GetValueOrDefault("cpu"), 3);
 }
 
+/// <summary>How the farm speaks to the pipeline and to whoever watches: the bus, or a test that listens.</summary>
+delegate Task Tell(object message, CancellationToken cancel);
+
 /// <summary>The farm's book of jobs and tasks. Each change of a job happens under its row's lock, and what the pipeline must hear of it is told after the commit.</summary>
-sealed partial class WorkBook(NpgsqlDataSource database, IBus bus, TimeProvider clock, Bell bell, LiveBoard live)
+sealed partial class WorkBook(NpgsqlDataSource database, Tell tell, TimeProvider clock, Bell bell, LiveBoard live)
 {
     const string JobColumns = "job_id, tenant_id, work_order, stage, template_digest, film::text, started_order, reported_order, spent::text";
 
@@ -22,7 +24,8 @@ sealed partial class WorkBook(NpgsqlDataSource database, IBus bus, TimeProvider 
     public Task OrderAsync(IAboutOrder ask, string stage, Func<NpgsqlConnection, FarmJob, Task> change, CancellationToken cancel) =>
         ChangeAsync(ask.JobId, async (db, job, _) =>
         {
-            if (job is null || ask.Order < job.Order) return null;
+            // A stop may overtake the order it stops: then the order comes too late.
+            if (job is null || ask.Order < job.Order || ask.Order == job.Order && job.Stage == "stopped") return null;
             // What was reported before is reported again: the pipeline asks again when it has not heard.
             await db.RunAsync("UPDATE render.jobs SET work_order = $2, stage = $3, started_order = $2 - 1, reported_order = $2 - 1 WHERE job_id = $1", cancel, job.Id.Value, ask.Order, stage);
             job = job with { Order = ask.Order, Stage = stage, StartedOrder = ask.Order - 1, ReportedOrder = ask.Order - 1 };
@@ -107,7 +110,7 @@ sealed partial class WorkBook(NpgsqlDataSource database, IBus bus, TimeProvider 
             await transaction.CommitAsync(cancel);
         }
 
-        foreach (var report in reports) await bus.Publish(report, report.GetType(), cancel);
+        foreach (var report in reports) await tell(report, cancel);
         bell.Ring();
     }
 

@@ -61,10 +61,10 @@ public sealed class TenantUsage(NpgsqlDataSource database, Vocabulary vocabulary
     /// <param name="tenant">Null: all.</param>
     public Task<List<UsageDay>> ListAsync(Guid? tenant, DateOnly from, DateOnly to, CancellationToken cancel) => database.QueryAsync("""
         SELECT tenant_id, day, submitted, films, frames, compute_seconds, failures, cancelled FROM support.tenant_usage
-        WHERE ($1 IS NULL OR tenant_id = $1::uuid) AND day BETWEEN $2 AND $3 ORDER BY day, tenant_id
+        WHERE (cardinality($1) = 0 OR tenant_id = ANY ($1)) AND day BETWEEN $2 AND $3 ORDER BY day, tenant_id
         """,
         row => new UsageDay(new TenantId(row.GetGuid(0)), row.GetFieldValue<DateOnly>(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4), row.GetDecimal(5), row.GetInt64(6), row.GetInt64(7)),
-        cancel, tenant?.ToString(), from, to);
+        cancel, tenant is { } one ? new[] { one } : [], from, to);
 
     /// <param name="Tenant">Known from the fact itself only where a render begins.</param>
     sealed record Used(Guid Job, DateOnly Day, Guid? Tenant, long Submitted = 0, long Films = 0, long Frames = 0, decimal ComputeSeconds = 0, long Failures = 0, long Cancelled = 0)

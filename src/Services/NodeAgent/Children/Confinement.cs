@@ -9,7 +9,7 @@ public sealed record Confinement(IReadOnlyList<string> DiesWithAgent, IReadOnlyL
 {
     public static async Task<Confinement> Probe(CancellationToken ct)
     {
-        string[] dies = ["setpriv", "--pdeathsig", "KILL", "--"];
+        string[] dies = ["setpriv", "--no-new-privs", "--pdeathsig", "KILL", "--"];
         string[][] lonely = [["unshare", "--net", "--"], ["unshare", "--map-root-user", "--net", "--"]];
         string[] found = [];
         foreach (var words in lonely)
@@ -19,6 +19,13 @@ public sealed record Confinement(IReadOnlyList<string> DiesWithAgent, IReadOnlyL
             break;
         }
         return new(await Works(dies, ct) ? dies : [], found);
+    }
+
+    /// <summary>Programs that this machine lacks: nothing can be done without them.</summary>
+    public static IEnumerable<string> Missing(params string[] programs)
+    {
+        var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        return programs.Where(program => !folders.Any(folder => File.Exists(Path.Combine(folder, program))));
     }
 
     /// <summary>What a registration tells of it, as tags.</summary>

@@ -94,10 +94,13 @@ sealed class Slot(int number, Workshop shop) : IAsyncDisposable
         }
         catch (EncoderFault e)
         {
+            // What stopped the drawing half way also stopped the engine.
+            await DropEngine();
             return Failed("ENCODER_FAILED", e.Message);
         }
         catch (Exception e) when (e is IOException or BlobMissing or HttpRequestException or UnauthorizedAccessException or InvalidDataException or System.Text.Json.JsonException or System.ComponentModel.Win32Exception)
         {
+            await DropEngine();
             return Failed("NODE_FAULT", e.Message);
         }
         finally

@@ -1,0 +1,134 @@
+using FlatRender.Contracts;
+using FlatRender.EventStore;
+using FlatRender.Gateway;
+using FlatRender.Sagas;
+using MassTransit;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace FlatRender.Bench;
+
+/// <summary>A process of FlatRender: store, pipeline, bus, and a farm that does every work at once.</summary>
+sealed class House : IAsyncDisposable
+{
+    /// <summary>Messages handled at the same time, each render in a lane of its own.</summary>
+    public const int Lanes = 128;
+
+    readonly IHost _host;
+
+    House(IHost host) => _host = host;
+
+    public T Get<T>() where T : notnull => _host.Services.GetRequiredService<T>();
+
+    /// <param name="broker">memory, or RabbitMQ's address.</param>
+    /// <param name="relay">Whether facts and asks are sent on.</param>
+    public static async Task<House> OpenAsync(NpgsqlDataSource source, string broker, bool relay, Watch watch, bool projections = false)
+    {
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(source).AddSingleton(Vocabulary.All).AddSingleton(RenderLimits.Default).AddSingleton(watch);
+        builder.Services.AddSingleton(LegalPath.Kind).AddSingleton<Audit>();
+        builder.Services.AddEventStore(o => (o.Broker, o.Relay) = (broker, relay));
+        if (projections) builder.Services.AddProjection<JobViews>();
+        builder.Services.AddMassTransit(bus =>
+        {
+            bus.AddSagaStateMachine<RenderPipeline, RenderSaga, OwnLanes>().InEventStore();
+            bus.AddConsumer<Farm>();
+            bus.AddConsumer<Watcher>();
+            if (broker == "memory") bus.UsingInMemory((context, transport) =>
+            {
+                Widen(transport);
+                transport.ConfigureEndpoints(context);
+            });
+            else bus.UsingRabbitMq((context, transport) =>
+            {
+                transport.Host(new Uri("rabbitmq" + broker[broker.IndexOf(':')..]));
+                transport.UnderstandFacts();
+                Widen(transport);
+                transport.ConfigureEndpoints(context);
+            });
+        });
+        builder.Services.Configure<MassTransitHostOptions>(o => o.WaitUntilStarted = true);
+        var host = builder.Build();
+        await host.StartAsync();
+        return new House(host);
+    }
+
+    static void Widen(IBusFactoryConfigurator transport)
+    {
+        transport.ConfigureJsonSerializerOptions(Wire.Configure);
+        transport.PrefetchCount = Lanes * 2;
+        transport.ConcurrentMessageLimit = Lanes;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.StopAsync();
+        if (_host is IAsyncDisposable disposable) await disposable.DisposeAsync();
+    }
+
+    sealed class OwnLanes : SagaDefinition<RenderSaga>
+    {
+        protected override void ConfigureSaga(IReceiveEndpointConfigurator endpoint, ISagaConfigurator<RenderSaga> saga, IRegistrationContext context)
+        {
+            var lanes = saga.CreatePartitioner(Lanes);
+            Lane<SubmitRender>();
+            Lane<WorkStarted>();
+            Lane<FramesRendered>();
+            Lane<FramesAccepted>();
+            Lane<FilmAccepted>();
+
+            void Lane<T>() where T : class, IAboutRender => saga.Message<T>(m => m.UsePartitioner(lanes, x => x.Message.JobId.Value));
+        }
+    }
+
+    sealed class Farm(Watch watch) : IConsumer<PlanFrames>, IConsumer<ValidateFrames>, IConsumer<AssembleFilm>, IConsumer<CaptureCredits>
+    {
+        public async Task Consume(ConsumeContext<PlanFrames> x)
+        {
+            await x.Publish(new WorkStarted(x.Message.JobId, x.Message.Order, Lives.Node));
+            await x.Publish(new FramesRendered(x.Message.JobId, x.Message.Order, 1.5));
+        }
+
+        public Task Consume(ConsumeContext<ValidateFrames> x) => x.Publish(new FramesAccepted(x.Message.JobId, x.Message.Order));
+        public Task Consume(ConsumeContext<AssembleFilm> x) => x.Publish(new FilmAccepted(x.Message.JobId, x.Message.Order, Lives.Film));
+
+        // One film done, one begun: so many are always in flight.
+        public Task Consume(ConsumeContext<CaptureCredits> x) => watch.Closed ? Task.CompletedTask : x.Publish(Lives.Submission(new JobId(Ids.New())));
+    }
+
+    sealed class Watcher(Watch watch, TimeProvider clock) : IConsumer<JobHeld>
+    {
+        public Task Consume(ConsumeContext<JobHeld> x)
+        {
+            watch.Seen(x.Message.JobId.Value, clock.GetTimestamp());
+            return Task.CompletedTask;
+        }
+    }
+}
+
+/// <summary>What the consumers of the house tell the benchmark.</summary>
+sealed class Watch
+{
+    volatile TaskCompletionSource<long> _next = new();
+    Guid _expected;
+
+    /// <summary>No more films are begun.</summary>
+    public volatile bool Closed;
+
+    /// <summary>When the next fact of this stream reaches its consumer.</summary>
+    public Task<long> Expect(Guid stream)
+    {
+        var next = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _expected = stream;
+        _next = next;
+        return next.Task;
+    }
+
+    public void Seen(Guid stream, long at)
+    {
+        if (stream == _expected) _next.TrySetResult(at);
+    }
+}

@@ -1,0 +1,276 @@
+using FlatRender.Contracts;
+using FlatRender.Foundation;
+using FlatRender.Render;
+using FlatRender.TestKit;
+
+namespace FlatRender.Services.Tests;
+
+/// <summary>The farm's book: what is leased to whom, what is refused, and what the pipeline hears of it.</summary>
+public sealed class WorkBookSpecs : IAsyncLifetime
+{
+    static readonly FilmSpec Film = new(64, 64, 100, 30, 1, "#ffffff", new Rect(0, 0, 64, 64), "1/1");
+    static readonly TaskTimes Times = new(0, 0, 1, 1, 0, 0, 2);
+
+    readonly HandClock _clock = new();
+    readonly List<object> _told = [];
+    readonly JobId _job = new(Guid.NewGuid());
+    readonly TenantId _tenant = new(Guid.NewGuid());
+    readonly NodeId _node = new(Guid.NewGuid()), _other = new(Guid.NewGuid());
+    OwnDatabase _database = null!;
+    WorkBook _book = null!;
+    NodeBook _nodes = null!;
+
+    public async Task InitializeAsync()
+    {
+        _database = await OwnDatabase.CreateAsync();
+        await Schema.UpdateAsync(_database.Source, "render", typeof(RenderService).Assembly, CancellationToken.None);
+        Tell tell = (message, _) =>
+        {
+            if (message is not RenderProgress) _told.Add(message);
+            return Task.CompletedTask;
+        };
+        _book = new WorkBook(_database.Source, tell, _clock, new Bell(), new LiveBoard(tell, _clock));
+        _nodes = new NodeBook(_database.Source, _clock);
+        foreach (var node in new[] { _node, _other }) await _nodes.JoinAsync(new NodeRegistration(node, "n", "http://127.0.0.1:1", 8, [], new Dictionary<string, string>(), "1"), default);
+    }
+
+    public Task DisposeAsync() => _database.DisposeAsync().AsTask();
+
+    PlanFrames Plan(int order = 1, JobId? job = null, TenantId? tenant = null, int priority = 50, int frames = 100) =>
+        new(job ?? _job, order, tenant ?? _tenant, "aa", Film with { Frames = frames }, priority);
+
+    Task<NodeTask?> LeaseAsync(NodeId? node = null, int slots = 8) => _book.LeaseAsync(node ?? _node, slots, default);
+
+    static TaskRendered Rendered(RenderTask t) => new(t.LeaseId, t.Epoch, Times, new SegmentFiles(t.First, t.Count, "s" + t.First, "m" + t.First), "engine");
+
+    static TaskValidated Valid(ValidateTask t, params int[] corrupt) => new(t.LeaseId, t.Epoch, Times, [], corrupt, corrupt.Length == 0 ? "" : "the picture differs", []);
+
+    async Task<List<RenderTask>> RenderAllAsync()
+    {
+        var done = new List<RenderTask>();
+        while (await LeaseAsync() is { } task)
+        {
+            if (task is RenderTask render)
+            {
+                (await _book.CompleteAsync(_node, Rendered(render), default)).ShouldBeTrue();
+                done.Add(render);
+            }
+            else (await _book.CompleteAsync(_node, Valid((ValidateTask)task), default)).ShouldBeTrue();
+        }
+
+        return done;
+    }
+
+    [Fact]
+    public async Task A_plan_covers_every_frame_once_and_its_first_lease_tells_the_pipeline_that_work_began()
+    {
+        await _book.PlanAsync(Plan(), default);
+        _told.ShouldBeEmpty();
+        var first = await LeaseAsync();
+        _told.ShouldBe([new WorkStarted(_job, 1, _node)]);
+        await _book.CompleteAsync(_node, Rendered((RenderTask)first!), default);
+        var all = await RenderAllAsync();
+        all.Append((RenderTask)first!).SelectMany(t => Enumerable.Range(t.First, t.Count)).Order().ShouldBe(Enumerable.Range(0, 100));
+        _told.ShouldBe([new WorkStarted(_job, 1, _node), new FramesRendered(_job, 1, _told.OfType<FramesRendered>().Single().ComputeSeconds)]);
+    }
+
+    [Fact]
+    public async Task A_plan_that_arrives_twice_plans_nothing_twice()
+    {
+        await _book.PlanAsync(Plan(), default);
+        await _book.PlanAsync(Plan(), default);
+        (await RenderAllAsync()).Sum(t => t.Count).ShouldBe(100);
+    }
+
+    [Fact]
+    public async Task One_task_is_never_leased_twice_at_once()
+    {
+        await _book.PlanAsync(Plan(), default);
+        var leased = await Task.WhenAll(Enumerable.Range(0, 12).Select(i => LeaseAsync(i % 2 == 0 ? _node : _other)));
+        var chunks = leased.OfType<RenderTask>().Select(t => t.First).ToArray();
+        chunks.Distinct().Count().ShouldBe(chunks.Length);
+        chunks.Length.ShouldBe(ChunkPlan.Of(100).Count());
+    }
+
+    [Fact]
+    public async Task A_lease_that_nobody_renews_goes_to_another_and_the_late_result_is_refused()
+    {
+        await _book.PlanAsync(Plan(), default);
+        var lost = (RenderTask)(await LeaseAsync(_node))!;
+        _clock.Advance(WorkBook.LeaseTime + TimeSpan.FromSeconds(1));
+        await _book.TakeBackAsync(null, null, default);
+        var again = (RenderTask)(await LeaseAsync(_other))!;
+        (again.First, again.Epoch).ShouldBe((lost.First, lost.Epoch + 1));
+        (await _book.CompleteAsync(_node, Rendered(lost), default)).ShouldBeFalse();
+        (await _book.CompleteAsync(_other, Rendered(again), default)).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task A_renewed_lease_is_kept_and_a_strange_one_must_be_dropped()
+    {
+        await _book.PlanAsync(Plan(), default);
+        var task = (await LeaseAsync())!;
+        _clock.Advance(WorkBook.LeaseTime - TimeSpan.FromSeconds(1));
+        var strange = new LeaseId(Guid.NewGuid());
+        (await _book.RenewAsync(_node, [new(task.LeaseId, task.Epoch, 3), new(strange, 1, 0)], default)).ShouldBe([strange]);
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        await _book.TakeBackAsync(null, null, default);
+        (await _book.CompleteAsync(_node, Rendered((RenderTask)task), default)).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task The_result_of_anothers_lease_or_of_a_wrong_epoch_changes_nothing()
+    {
+        await _book.PlanAsync(Plan(), default);
+        var task = (RenderTask)(await LeaseAsync(_node))!;
+        (await _book.CompleteAsync(_other, Rendered(task), default)).ShouldBeFalse();
+        (await _book.CompleteAsync(_node, Rendered(task with { Epoch = task.Epoch + 1 }), default)).ShouldBeFalse();
+        (await _book.CompleteAsync(_node, Rendered(task), default)).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task A_result_sent_twice_is_taken_once()
+    {
+        await _book.PlanAsync(Plan(frames: 12), default);
+        var task = (RenderTask)(await LeaseAsync())!;
+        (await _book.CompleteAsync(_node, Rendered(task), default)).ShouldBeTrue();
+        (await _book.CompleteAsync(_node, Rendered(task), default)).ShouldBeTrue();
+        var told = _told.OfType<FramesRendered>().Single();
+        told.ComputeSeconds.ShouldBe(Times.Cpu);
+    }
+
+    [Fact]
+    public async Task Every_segment_is_checked_and_bad_frames_are_named_to_the_pipeline()
+    {
+        await _book.PlanAsync(Plan(), default);
+        var bad = new HashSet<int> { 20, 70 };
+        while (await LeaseAsync() is { } task)
+            await _book.CompleteAsync(_node, task is RenderTask r ? Rendered(r) : Valid((ValidateTask)task, [.. bad.Where(f => f >= ((ValidateTask)task).Segment.First && f < ((ValidateTask)task).Segment.First + ((ValidateTask)task).Segment.Count)]), default);
+        _told.OfType<FramesRejected>().ShouldBeEmpty("the pipeline has not asked yet");
+        await _book.ValidateAsync(new ValidateFrames(_job, 2), default);
+        var rejected = _told.OfType<FramesRejected>().Single();
+        (rejected.Order, string.Join(",", rejected.CorruptFrames)).ShouldBe((2, "20,70"));
+    }
+
+    [Fact]
+    public async Task A_repair_draws_only_the_chunks_with_bad_frames_again()
+    {
+        await _book.PlanAsync(Plan(), default);
+        await RenderAllAsync();
+        await _book.ValidateAsync(new ValidateFrames(_job, 2), default);
+        await _book.RepairAsync(new RepairFrames(_job, 3, [20], []), default);
+        var again = await RenderAllAsync();
+        again.ShouldHaveSingleItem().ShouldSatisfyAllConditions(t => t.First.ShouldBeLessThanOrEqualTo(20), t => (t.First + t.Count).ShouldBeGreaterThan(20));
+        _told.OfType<FramesRendered>().Last().Order.ShouldBe(3);
+    }
+
+    [Fact]
+    public async Task What_the_pipeline_did_not_hear_it_hears_when_it_asks_again()
+    {
+        await _book.PlanAsync(Plan(), default);
+        await RenderAllAsync();
+        _told.Clear();
+        await _book.ResumeAsync(new ResumeFrames(_job, 2), default);
+        _told.OfType<FramesRendered>().Single().Order.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task A_stopped_job_gives_its_leases_back_and_none_are_given_out()
+    {
+        await _book.PlanAsync(Plan(), default);
+        var task = (RenderTask)(await LeaseAsync())!;
+        (await _book.StopAsync(new StopWork(_job, 1, "cancelled"), default)).ShouldBe([(_node, task.LeaseId)]);
+        (await LeaseAsync()).ShouldBeNull();
+        (await _book.CompleteAsync(_node, Rendered(task), default)).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_stop_that_overtakes_its_plan_still_stops()
+    {
+        await _book.StopAsync(new StopWork(_job, 1, "cancelled"), default);
+        await _book.PlanAsync(Plan(), default);
+        // The same order that was stopped; only a newer one (a retry) may start it.
+        (await LeaseAsync()).ShouldBeNull();
+        await _book.PlanAsync(Plan(order: 2), default);
+        (await LeaseAsync()).ShouldNotBeNull();
+    }
+
+    [Fact]
+    public async Task A_retry_keeps_the_chunks_that_are_done()
+    {
+        await _book.PlanAsync(Plan(), default);
+        var done = (RenderTask)(await LeaseAsync())!;
+        await _book.CompleteAsync(_node, Rendered(done), default);
+        await _book.StopAsync(new StopWork(_job, 1, "failed"), default);
+        await _book.PlanAsync(Plan(order: 2), default);
+        (await RenderAllAsync()).ShouldNotContain(t => t.First == done.First);
+        _told.OfType<FramesRendered>().Last().Order.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task A_held_job_is_skipped_until_it_is_released()
+    {
+        await _book.PlanAsync(Plan(), default);
+        await _book.HoldAsync(_job, held: true, default);
+        (await LeaseAsync()).ShouldBeNull();
+        await _book.HoldAsync(_job, held: false, default);
+        (await LeaseAsync()).ShouldNotBeNull();
+    }
+
+    [Fact]
+    public async Task A_task_that_keeps_crashing_the_engine_fails_the_render_after_three_tries_with_pauses_between()
+    {
+        await _book.PlanAsync(Plan(frames: 12), default);
+        for (var i = 1; i <= 3; i++)
+        {
+            var task = (await LeaseAsync())!;
+            await _book.CompleteAsync(_node, new TaskFailed(task.LeaseId, task.Epoch, Times, "ENGINE_CRASHED", "exit code 139"), default);
+            (await LeaseAsync()).ShouldBeNull("it rests before it is tried again");
+            _clock.Advance(TimeSpan.FromMinutes(1));
+        }
+
+        var failed = _told.OfType<RendererFailed>().Single();
+        (failed.Order, failed.Code).ShouldBe((1, "AE_REPEATED_CRASH"));
+    }
+
+    [Fact]
+    public async Task A_broken_template_fails_the_render_at_once()
+    {
+        await _book.PlanAsync(Plan(frames: 12), default);
+        var task = (await LeaseAsync())!;
+        await _book.CompleteAsync(_node, new TaskFailed(task.LeaseId, task.Epoch, Times, "TEMPLATE_INVALID", "no layers"), default);
+        _told.OfType<RendererFailed>().Single().Code.ShouldBe("TEMPLATE_INVALID");
+    }
+
+    [Fact]
+    public async Task Work_goes_by_priority_then_to_the_tenant_with_the_least_under_way()
+    {
+        TenantId big = new(Guid.NewGuid()), small = new(Guid.NewGuid());
+        JobId first = new(Guid.NewGuid()), second = new(Guid.NewGuid()), urgent = new(Guid.NewGuid());
+        await _book.PlanAsync(Plan(job: first, tenant: big, frames: 1000), default);
+        (await LeaseAsync())!.JobId.ShouldBe(first);
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        await _book.PlanAsync(Plan(job: second, tenant: small), default);
+        (await LeaseAsync())!.JobId.ShouldBe(second, "its tenant has nothing under way");
+        await _book.PlanAsync(Plan(job: urgent, tenant: big, priority: 90), default);
+        (await LeaseAsync())!.JobId.ShouldBe(urgent);
+    }
+
+    [Fact]
+    public async Task A_node_is_given_no_more_than_it_has_slots()
+    {
+        await _book.PlanAsync(Plan(), default);
+        (await LeaseAsync(slots: 1)).ShouldNotBeNull();
+        (await LeaseAsync(slots: 1)).ShouldBeNull();
+    }
+
+    [Fact]
+    public async Task A_silent_node_is_lost_and_must_register_again()
+    {
+        _clock.Advance(NodeBook.LostAfter + TimeSpan.FromSeconds(1));
+        await _nodes.SeenAsync(_other, default);
+        (await _nodes.LoseSilentAsync(default)).Select(n => n.Id).ShouldBe([_node]);
+        (await _nodes.SeenAsync(_node, default)).ShouldBeFalse();
+        (await _nodes.FreeAsync(default)).Select(n => n.Id).ShouldBe([_other]);
+    }
+}
