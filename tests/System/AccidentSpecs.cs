@@ -109,6 +109,8 @@ public sealed class AccidentSpecs(Victim victim) : IAsyncLifetime
             await api.FilmAsync(job, file, CancellationToken.None);
         var film = new Film(path, view, "");
         (await film.FrameHashesAsync()).ShouldBe(await victim.Undisturbed.FrameHashesAsync());
+        // What was drawn twice was drawn the same.
+        At.Marks(job).ShouldBe(At.Marks(victim.Undisturbed.JobId));
         (await film.ProbeAsync()).ShouldBe(await victim.Undisturbed.ProbeAsync());
     }
 }
