@@ -5,9 +5,13 @@ namespace FlatRender.SystemTests;
 
 /// <summary>Parts are killed in the middle of a render. Its engines are frozen first, so that the middle does not pass by.</summary>
 [Collection(VictimTests.Name)]
-public sealed class AccidentSpecs(Victim victim)
+public sealed class AccidentSpecs(Victim victim) : IAsyncLifetime
 {
     Installation At => victim.At;
+
+    public Task InitializeAsync() => At.UpAgainAsync();
+
+    public Task DisposeAsync() => Task.CompletedTask;
 
     [Fact]
     public async Task A_render_whose_host_is_killed_goes_on_at_the_next_up_and_is_done_once()
@@ -69,7 +73,7 @@ public sealed class AccidentSpecs(Victim victim)
 
         var said = await command.EndAsync();
         said.ExitCode.ShouldBe(1, $"{said}");
-        said.Notes.ShouldContain("the database has ended");
+        said.Notes.ShouldContain("the database has ended", Case.Sensitive, $"{said}");
         await At.UpAgainAsync();
         await DoneOnceAsync(job);
     }
@@ -105,6 +109,8 @@ public sealed class AccidentSpecs(Victim victim)
             await api.FilmAsync(job, file, CancellationToken.None);
         var film = new Film(path, view, "");
         (await film.FrameHashesAsync()).ShouldBe(await victim.Undisturbed.FrameHashesAsync());
+        // What was drawn twice was drawn the same.
+        At.Marks(job).ShouldBe(At.Marks(victim.Undisturbed.JobId));
         (await film.ProbeAsync()).ShouldBe(await victim.Undisturbed.ProbeAsync());
     }
 }

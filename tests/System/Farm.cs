@@ -30,7 +30,7 @@ public sealed class FarmTests : ICollectionFixture<Farm>
 public sealed class Victim : IAsyncLifetime
 {
     /// <summary>Long enough to be caught in the middle, small enough to be quick.</summary>
-    public static readonly string[] Render = ["--size", "320x180", "--fps", "60"];
+    public static readonly string[] Render = ["--size", "160x90", "--fps", "60"];
 
     public Installation At { get; } = new();
 

@@ -6,6 +6,7 @@ using FlatRender.Contracts;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace FlatRender.SystemTests;
 
@@ -106,6 +107,7 @@ public sealed class NodeDoorSpecs(Farm farm)
     {
         var tasks = Channel.CreateUnbounded<NodeTask>();
         var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
         builder.Services.ConfigureHttpJsonOptions(json => Wire.Configure(json.SerializerOptions));
         var app = builder.Build();
         app.Urls.Add("http://127.0.0.1:0");

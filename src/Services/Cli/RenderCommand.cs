@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using FlatRender.Contracts;
@@ -65,15 +66,15 @@ public static class RenderCommand
                     answered = at.Clock.GetTimestamp();
                     bar.Show(view);
                 }
-                catch (HttpRequestException) when (session.WhatDied() is null && at.Clock.GetElapsedTime(answered) < TimeSpan.FromSeconds(30))
+                catch (Exception e) when (MayPass(e) && session.WhatDied() is null && at.Clock.GetElapsedTime(answered) < TimeSpan.FromSeconds(30))
                 {
                     // A host that is being restarted answers again; a dead one is seen below.
                 }
-                catch (HttpRequestException e) when (session.WhatDied() is null)
+                catch (Exception e) when (MayPass(e) && session.WhatDied() is null)
                 {
                     throw Refusal.Failed("HOST_UNREACHABLE", $"the host has not answered for 30 s ({e.Message}); the job is kept", jobId: $"{view.JobId}");
                 }
-                catch (HttpRequestException)
+                catch (Exception e) when (MayPass(e))
                 {
                     // Told below, in words.
                 }
@@ -89,6 +90,9 @@ public static class RenderCommand
             throw;
         }
     }
+
+    /// <summary>Nobody answers, or the host says that a part it needs is away for the moment.</summary>
+    static bool MayPass(Exception e) => e is HttpRequestException or ApiRefusal { Status: HttpStatusCode.ServiceUnavailable };
 
     static async Task CancelAsync(Workplace at, Api api, JobId job)
     {
