@@ -15,6 +15,8 @@ static class Bus
     public static void Configure(IBusRegistrationConfigurator bus, ServeOptions options)
     {
         bus.SetKebabCaseEndpointNameFormatter();
+        // Nothing of ours calls anybody at run time.
+        bus.DisableUsageTelemetry();
         foreach (var service in options.Services) service.Consume(bus);
         if (options.Pipeline)
         {
