@@ -58,15 +58,29 @@ public sealed record RenderJob(Guid Id) : IMemory<RenderJob>
 
     public RenderJob Apply(JobQueued e) => this with
     {
-        State = Step.Queued, TenantId = e.TenantId, OwnerId = e.OwnerId, Title = e.Title, TemplateDigest = e.TemplateDigest,
-        Film = e.Film, Priority = e.Priority, Order = e.Order, Reason = e.Reason,
+        State = Step.Queued,
+        TenantId = e.TenantId,
+        OwnerId = e.OwnerId,
+        Title = e.Title,
+        TemplateDigest = e.TemplateDigest,
+        Film = e.Film,
+        Priority = e.Priority,
+        Order = e.Order,
+        Reason = e.Reason,
     };
 
     public RenderJob Apply(JobRequeued e) => this with
     {
         // From Failed it is a new life: what went wrong before is history.
-        State = Step.Queued, Order = e.Order, Stalls = e.Stalls, Repairs = State == Step.Failed ? 0 : Repairs,
-        Assembling = false, ErrorCode = null, MissingFrames = [], CorruptFrames = [], Reason = e.Reason,
+        State = Step.Queued,
+        Order = e.Order,
+        Stalls = e.Stalls,
+        Repairs = State == Step.Failed ? 0 : Repairs,
+        Assembling = false,
+        ErrorCode = null,
+        MissingFrames = [],
+        CorruptFrames = [],
+        Reason = e.Reason,
     };
 
     public RenderJob Apply(JobRendering e) => this with { State = Step.Rendering, Order = e.Order, Stalls = e.Stalls, StartedAt = StartedAt ?? e.StartedAt, Reason = e.Reason };
@@ -77,8 +91,14 @@ public sealed record RenderJob(Guid Id) : IMemory<RenderJob>
 
     public RenderJob Apply(JobRepair e) => this with
     {
-        State = Step.Repair, Order = e.Order, Stalls = e.Stalls, Repairs = e.Attempt, Assembling = false,
-        MissingFrames = e.MissingFrames, CorruptFrames = e.CorruptFrames, Reason = e.Reason,
+        State = Step.Repair,
+        Order = e.Order,
+        Stalls = e.Stalls,
+        Repairs = e.Attempt,
+        Assembling = false,
+        MissingFrames = e.MissingFrames,
+        CorruptFrames = e.CorruptFrames,
+        Reason = e.Reason,
     };
 
     public RenderJob Apply(JobDone e) => this with { State = Step.Done, Result = e.Film, ComputeSeconds = e.Film.ComputeSeconds, Reason = e.Reason };

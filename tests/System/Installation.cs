@@ -22,7 +22,11 @@ public sealed class Installation : IAsyncDisposable
         Home = new Home(home ?? Path.Combine(_folder, "home"));
         _variables = new()
         {
-            ["FLATRENDER_ROOT"] = Checkout.Root, ["FLATRENDER_HOME"] = Home.Folder, ["FLATRENDER_URL"] = null, ["FLATRENDER_API_TOKEN"] = null, ["FLATRENDER_DATABASE"] = null,
+            ["FLATRENDER_ROOT"] = Checkout.Root,
+            ["FLATRENDER_HOME"] = Home.Folder,
+            ["FLATRENDER_URL"] = null,
+            ["FLATRENDER_API_TOKEN"] = null,
+            ["FLATRENDER_DATABASE"] = null,
         };
     }
 

@@ -22,8 +22,11 @@ public sealed class LiveProgress
         return _latest.TryGetValue(view.JobId, out var live)
             ? view with
             {
-                CurrentFrame = live.FramesDone, Progress = live.TotalFrames == 0 ? 0 : (int)(100L * live.FramesDone / live.TotalFrames),
-                EtaSeconds = live.EtaSeconds, FramesPerSecond = live.FramesPerSecond, ActiveNodes = live.ActiveNodes,
+                CurrentFrame = live.FramesDone,
+                Progress = live.TotalFrames == 0 ? 0 : (int)(100L * live.FramesDone / live.TotalFrames),
+                EtaSeconds = live.EtaSeconds,
+                FramesPerSecond = live.FramesPerSecond,
+                ActiveNodes = live.ActiveNodes,
             }
             : view;
     }

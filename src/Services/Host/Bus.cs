@@ -34,6 +34,7 @@ static class Bus
             bus.UsingRabbitMq((context, transport) =>
             {
                 transport.Host(new Uri(options.Deployment.Broker));
+                transport.UnderstandFacts();
                 transport.ConfigureJsonSerializerOptions(Wire.Configure);
                 transport.ConfigureEndpoints(context);
             });

@@ -64,7 +64,10 @@ public sealed class Preparation(Blobs blobs, ILogger<Preparation> log)
             deadline.CancelAfter(Deadline);
             using var child = Process.Start(new ProcessStartInfo("node", ["--max-old-space-size=2048", Script])
             {
-                RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                UseShellExecute = false,
             })!;
             try
             {
