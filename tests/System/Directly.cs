@@ -12,31 +12,35 @@ static class Directly
 {
     static readonly JsonSerializerOptions s_json = new(Wire.Json) { DefaultIgnoreCondition = JsonIgnoreCondition.Never };
 
-    /// <returns>The RGBA pixels of each frame, in the order of <paramref name="frames"/>.</returns>
-    public static async Task<IReadOnlyList<byte[]>> DrawAsync(string template, FilmSpec film, IReadOnlyList<int> frames)
+    /// <summary>Each list of frames is a request of its own.</summary>
+    /// <returns>The RGBA pixels of each frame, in the order they were asked for.</returns>
+    public static async Task<IReadOnlyList<byte[]>> DrawAsync(string template, FilmSpec film, params IReadOnlyList<IReadOnlyList<int>> requests)
     {
         using var engine = Process.Start(new ProcessStartInfo("node", [Checkout.Engine]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         var step = film.FrameStep.Split('/').Select(p => double.Parse(p, CultureInfo.InvariantCulture)).ToArray();
-        object[] requests =
+        object[] lines =
         [
             new { id = 1, op = "load", template, width = film.Width, height = film.Height, background = film.Background, fit = film.Fit },
-            new { id = 2, op = "render", frames = frames.Select(f => new { index = f, at = f * step[0] / step[1] }) },
+            .. requests.Select((frames, i) => new { id = 2 + i, op = "render", frames = frames.Select(f => new { index = f, at = f * step[0] / step[1] }) }),
         ];
-        foreach (var request in requests)
+        foreach (var request in lines)
             await engine.StandardInput.WriteLineAsync(JsonSerializer.Serialize(request, s_json));
         engine.StandardInput.Close();
         var output = engine.StandardOutput.BaseStream;
         (await HeaderAsync(output)).TryGetProperty("error", out var error).ShouldBeFalse($"{error}");
         var drawn = new List<byte[]>();
-        foreach (var frame in frames)
+        foreach (var frames in requests)
         {
-            var header = await HeaderAsync(output);
-            header.GetProperty("index").GetInt32().ShouldBe(frame);
-            var pixels = new byte[header.GetProperty("bytes").GetInt32()];
-            await output.ReadExactlyAsync(pixels);
-            drawn.Add(pixels);
+            foreach (var frame in frames)
+            {
+                var header = await HeaderAsync(output);
+                header.GetProperty("index").GetInt32().ShouldBe(frame);
+                var pixels = new byte[header.GetProperty("bytes").GetInt32()];
+                await output.ReadExactlyAsync(pixels);
+                drawn.Add(pixels);
+            }
+            (await HeaderAsync(output)).GetProperty("done").GetBoolean().ShouldBeTrue();
         }
-        await engine.StandardOutput.ReadToEndAsync();
         await engine.WaitForExitAsync();
         engine.ExitCode.ShouldBe(0);
         return drawn;

@@ -51,6 +51,36 @@ public sealed class RealFilmSpecs(Farm farm)
     }
 
     [Fact]
+    public async Task A_chunk_is_the_same_whatever_its_engine_drew_before()
+    {
+        // This file's frames 282-292, 304-322 and 334-352 keep traces of others that were drawn before them.
+        var film = await farm.FilmOfAsync("bm_ronda.json");
+        var ordered = await farm.At.Book.OrderedAsync(film.JobId);
+        var chunks = farm.At.Manifests(film.JobId).Select(m => Enumerable.Range(m.First, m.Count).ToArray()).Reverse().ToArray();
+        chunks.Length.ShouldBeGreaterThan(6);
+
+        var backwards = await Directly.DrawAsync(farm.At.Blob(ordered.TemplateDigest), ordered.Film, chunks);
+
+        var marks = farm.At.Marks(film.JobId);
+        backwards.Select(p => Directly.Crc32C(p)).ShouldBe(chunks.SelectMany(c => c).Select(f => marks[f].Crc32C));
+        (await farm.At.Book.FactsAsync(film.JobId)).Select(f => f.Type).ShouldNotContain("render.job.repair.v1");
+    }
+
+    [Fact]
+    public async Task A_sampled_frame_that_differs_alone_is_not_repaired()
+    {
+        // Composition frames 265 to 288: two chunks of 12, and the frame that is sampled in the second is its last.
+        var lottie = Checkout.Lottie(Checkout.Real("bm_ronda.json"));
+        (lottie["ip"], lottie["op"]) = (265, 289);
+        var film = await farm.At.RenderAsync(farm.At.Write("traces.json", lottie.ToJsonString()), "--size", "320x");
+        var ordered = await farm.At.Book.OrderedAsync(film.JobId);
+        var drawn = await Directly.DrawAsync(farm.At.Blob(ordered.TemplateDigest), ordered.Film, [23], [.. Enumerable.Range(12, 12)]);
+        Directly.Crc32C(drawn[0]).ShouldNotBe(Directly.Crc32C(drawn[^1]), "alone it is another");
+        Directly.Crc32C(drawn[^1]).ShouldBe(farm.At.Marks(film.JobId)[23].Crc32C);
+        (await farm.At.Book.FactsAsync(film.JobId)).Select(f => f.Type).ShouldBe(["render.job.queued.v1", "render.job.rendering.v1", "render.job.validating.v1", "render.job.frames_accepted.v1", "render.job.done.v1"]);
+    }
+
+    [Fact]
     public async Task An_old_file_is_upgraded_as_players_do()
     {
         // Bodymovin 4.4.11: whether a path is closed stands outside of it. Drawn as it is, every outline misses its last side.

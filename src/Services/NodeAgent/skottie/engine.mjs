@@ -55,16 +55,17 @@ function load(id, { template, width, height, background = '#ffffff', fit }) {
     throw new Refusal('BAD_REQUEST', `The size ${width}x${height} cannot be rendered.`)
   if (!/^#[0-9a-f]{6}$/i.test(background))
     throw new Refusal('BAD_REQUEST', `The background '${background}' is not #rrggbb.`)
-  let animation
+  let text, animation
   try {
-    animation = LottieAnimation.loadFromData(readFileSync(template, 'utf8'))
+    text = readFileSync(template, 'utf8')
+    animation = LottieAnimation.loadFromData(text)
   } catch (e) {
     throw new Refusal('TEMPLATE_INVALID', `The template cannot be loaded: ${e.message}`)
   }
   if (!(animation.width > 0 && animation.height > 0))
     throw new Refusal('TEMPLATE_INVALID', `The template's size is ${animation.width}x${animation.height}.`)
   const canvas = createCanvas(width, height)
-  scene = { animation, canvas, context: canvas.getContext('2d'), background, box: fit ?? contain(animation, width, height) }
+  scene = { text, animation, used: false, canvas, context: canvas.getContext('2d'), background, box: fit ?? contain(animation, width, height) }
   return send({ id, ok: true, duration: animation.duration, fps: animation.fps })
 }
 
@@ -78,6 +79,9 @@ async function render(id, { frames }) {
   if (!scene) throw new Refusal('NOTHING_LOADED', 'Load a template before rendering.')
   if (!Array.isArray(frames) || !frames.every(f => Number.isInteger(f?.index) && Number.isFinite(f?.at)))
     throw new Refusal('BAD_REQUEST', 'Frames must be a list of {index, at}.')
+  // In some templates (bm_ronda.json) a frame keeps traces of those drawn before it: each request begins with a fresh animation.
+  if (scene.used) scene.animation = LottieAnimation.loadFromData(scene.text)
+  scene.used = true
   const { animation, canvas, context, background, box } = scene
   for (const [n, { index, at }] of frames.entries()) {
     context.fillStyle = background
