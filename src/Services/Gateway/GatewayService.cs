@@ -17,6 +17,7 @@ public sealed class GatewayService : Service
     public override void Register(IServiceCollection services)
     {
         services.AddSingleton<LiveProgress>();
+        services.AddSingleton<Till>();
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
     }
@@ -25,6 +26,7 @@ public sealed class GatewayService : Service
     {
         bus.AddConsumer<ProgressConsumer>();
         bus.AddRequestClient<FindTemplate>(RequestTimeout.After(s: 10));
+        bus.AddRequestClient<HoldCredits>(RequestTimeout.After(s: 20));
         bus.AddRequestClient<PrepareRender>(RequestTimeout.After(m: 3));
     }
 
@@ -38,7 +40,7 @@ public sealed class GatewayService : Service
         renders.MapPost("{id}/cancel", Renders.CancelAsync).Needs(Permission.RendersWrite);
         renders.MapPost("{id}/retry", Renders.RetryAsync).Needs(Permission.RendersWrite);
         renders.MapGet("{id}/events", Timeline.ListAsync);
-        renders.MapGet("{id}/film", Renders.FilmAsync);
+        renders.MapGet("{id}/film", Renders.FilmAsync).DisableRequestTimeout();
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync);
     }
 }
