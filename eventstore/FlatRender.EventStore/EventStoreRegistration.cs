@@ -75,6 +75,7 @@ public static class EventStoreRegistration
         services.AddSingleton<GroupCommit>();
         services.AddSingleton<ICommit>(provider => provider.GetRequiredService<GroupCommit>());
         services.AddSingleton<Streams>();
+        services.AddSingleton<Alongside>();
         services.AddSingleton<Agenda>();
         if (options.InMemory) services.AddSingleton<IFactTarget, BusTarget>();
         else services.AddSingleton<IFactTarget, RabbitTarget>();
