@@ -93,7 +93,7 @@ sealed partial class WorkBook
             UPDATE render.tasks SET state = 'waiting', lease_id = NULL, node_id = NULL, lease_until = NULL
             WHERE state = 'leased' AND ($1::uuid IS NULL AND lease_until < $2 OR node_id = $1 AND ($3::uuid IS NULL OR lease_id = $3))
             """, cancel, node?.Value, clock.GetUtcNow(), lease?.Value);
-        if (back > 0) bell.Ring();
+        if (back > 0) News.Raise();
     }
 
     /// <summary>Takes in a result, once.</summary>

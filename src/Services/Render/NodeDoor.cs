@@ -8,7 +8,7 @@ namespace FlatRender.Render;
 /// <summary>Where node agents call home.</summary>
 static class NodeDoor
 {
-    public static async Task<IResult> RegisterAsync(NodeRegistration node, NodeBook nodes, WorkBook work, Bell bell, ILogger<NodeBook> log, CancellationToken cancel)
+    public static async Task<IResult> RegisterAsync(NodeRegistration node, NodeBook nodes, WorkBook work, ILogger<NodeBook> log, CancellationToken cancel)
     {
         if (node.Slots is < 1 or > 1024) return Refuse.Invalid("BAD_NODE", "A node has 1 to 1024 slots.");
         if (!Uri.TryCreate(node.Url, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https")) return Refuse.Invalid("BAD_NODE", "A node's url is an absolute http or https address.");
@@ -16,7 +16,7 @@ static class NodeDoor
         await work.TakeBackAsync(node.NodeId, null, cancel);
         await nodes.JoinAsync(node, cancel);
         log.LogInformation("Node {Node} ({Id}) joined with {Slots} slots", node.Name, node.NodeId, node.Slots);
-        bell.Ring();
+        work.News.Raise();
         return Results.Json(new NodeWelcome(NodeBook.Heartbeat.TotalSeconds), Wire.Json);
     }
 
