@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using FlatRender.Contracts;
-using FlatRender.EventStore;
 using FlatRender.Foundation;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -13,7 +12,7 @@ namespace FlatRender.Identity;
 public sealed partial class Telling(NpgsqlDataSource database, Streams streams, Vocabulary vocabulary, TimeProvider clock, ILogger<Telling> log) : BackgroundService
 {
     static readonly TimeSpan Poll = TimeSpan.FromSeconds(5);
-    readonly SemaphoreSlim _rung = new(0, 1);
+    readonly Signal _rung = new();
 
     sealed record Row(long Id, Guid Stream, string Kind, string Type, string Data, string Actor, long? Tried);
 
@@ -23,10 +22,7 @@ public sealed partial class Telling(NpgsqlDataSource database, Streams streams, 
         stream, kind, vocabulary.NameOf(fact.GetType()), JsonSerializer.Serialize(fact, fact.GetType(), Wire.Json), actor);
 
     /// <summary>Called after the commit; facts follow soon.</summary>
-    public void Ring()
-    {
-        if (_rung.CurrentCount == 0) _rung.Release();
-    }
+    public void Ring() => _rung.Raise();
 
     /// <summary>Tells everything that is noted, unless another process does so already.</summary>
     public async Task TellAsync(CancellationToken cancel)
@@ -75,13 +71,11 @@ public sealed partial class Telling(NpgsqlDataSource database, Streams streams, 
             try
             {
                 await TellAsync(stopping);
-                using var poll = new CancellationTokenSource(Poll, clock);
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, poll.Token);
-                await _rung.WaitAsync(either.Token);
+                await _rung.WaitAsync(Poll, clock, stopping);
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {
-                // Time to look again, or to end.
+                return;
             }
             catch (Exception e) when (e is NpgsqlException or IOException or UnknownWordException)
             {

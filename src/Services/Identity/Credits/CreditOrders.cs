@@ -1,5 +1,4 @@
 using FlatRender.Contracts;
-using FlatRender.EventStore;
 using MassTransit;
 
 namespace FlatRender.Identity;

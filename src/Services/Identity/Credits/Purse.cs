@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using FlatRender.Contracts;
-using FlatRender.EventStore;
 
 namespace FlatRender.Identity;
 

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using FlatRender.Contracts;
-using FlatRender.EventStore;
 using FlatRender.Foundation;
 
 namespace FlatRender.Identity;
