@@ -42,6 +42,9 @@ public static class Refuse
             return WriteAsync(http, bad.StatusCode, CodeOf(bad.StatusCode), tooLarge ? "The body is too large." : unreadable);
         }
 
+        // A text that PostgreSQL cannot hold: U+0000, or half a character.
+        if (failure is Npgsql.PostgresException { SqlState: "22021" or "22P05" or "22P02" }) return WriteAsync(http, StatusCodes.Status400BadRequest, "BAD_TEXT", "A text holds a character that cannot be stored.");
+
         if (failure is Npgsql.NpgsqlException { IsTransient: true } or TimeoutException or MassTransit.RequestTimeoutException)
         {
             http.Response.Headers.RetryAfter = "5";

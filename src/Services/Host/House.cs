@@ -65,6 +65,7 @@ static class House
         app.UseDoors();
         app.MapGet("/health/live", () => Results.Json(new { status = "live" })).AllowAnonymous();
         app.MapGet("/health/ready", ReadyAsync).AllowAnonymous();
+        app.MapDocuments();
         foreach (var service in options.Services) service.Map(app);
         return app;
     }

@@ -1,3 +1,4 @@
+using FlatRender.Contracts;
 using FlatRender.Foundation;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
@@ -37,10 +38,10 @@ public sealed class RenderService : Service
     public override void Map(IEndpointRouteBuilder routes)
     {
         var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes");
-        nodes.MapPost("", NodeDoor.RegisterAsync);
-        nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync);
-        nodes.MapPost("{id}/progress", NodeDoor.ProgressAsync);
-        nodes.MapPost("{id}/results", NodeDoor.ResultAsync);
-        nodes.MapPost("{id}/leave", NodeDoor.LeaveAsync);
+        nodes.MapPost("", NodeDoor.RegisterAsync).Tells<NodeWelcome>("RegisterNode", "A node is there, with nothing under way.", 200, 415, 422);
+        nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync).Tells<NodeOrders>("Beat", "A node lives, and works on these leases.", 200, 404, 415);
+        nodes.MapPost("{id}/progress", NodeDoor.ProgressAsync).Tells<NodeOrders>("Progress", "How far a task is.", 200, 404, 415);
+        nodes.MapPost("{id}/results", NodeDoor.ResultAsync).Tells("Result", "A task has ended.", 204, null, 404, 409, 415, 422);
+        nodes.MapPost("{id}/leave", NodeDoor.LeaveAsync).Tells("Leave", "A node goes.", 204, null, 404);
     }
 }
