@@ -1,7 +1,10 @@
+using FlatRender.Contracts;
 using FlatRender.Foundation;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -20,12 +23,15 @@ public sealed class RenderService : Service
     {
         services.AddSingleton<Tell>(s => (message, cancel) => s.GetRequiredService<IBus>().Publish(message, message.GetType(), cancel));
         services.AddSingleton<Preparation>();
+        services.AddSingleton<FarmLog>();
         services.AddSingleton<WorkBook>();
         services.AddSingleton<NodeBook>();
+        services.AddSingleton<FarmState>();
         services.AddSingleton<LiveBoard>();
-        services.AddSingleton<Bell>();
         services.AddSingleton<NodeCalls>();
-        services.AddHttpClient(NodeCalls.Client, http => http.Timeout = TimeSpan.FromSeconds(10));
+        services.AddSingleton<DoorTally>();
+        services.AddSingleton<IStartupFilter>(s => s.GetRequiredService<DoorTally>());
+        services.AddHttpClient(NodeCalls.Client, http => http.Timeout = TimeSpan.FromSeconds(5));
         services.AddHostedService<Dispatcher>();
     }
 
@@ -33,36 +39,16 @@ public sealed class RenderService : Service
     {
         bus.AddConsumer<PrepareConsumer>();
         bus.AddConsumer<WorkOrders>();
+        bus.AddConsumer<FarmDesk>();
     }
 
     public override void Map(IEndpointRouteBuilder routes)
     {
-        var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes");
-        nodes.MapPost("", NodeDoor.RegisterAsync);
-        nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync);
-        nodes.MapPost("{id}/progress", NodeDoor.ProgressAsync);
-        nodes.MapPost("{id}/results", NodeDoor.ResultAsync);
-        nodes.MapPost("{id}/leave", NodeDoor.LeaveAsync);
+        var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes").WithMetadata(new RequestSizeLimitAttribute(NodeDoor.MaxBody));
+        nodes.MapPost("", NodeDoor.RegisterAsync).Accepts<NodeRegistration>("application/json").Produces<NodeWelcome>();
+        nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync).Accepts<NodeHeartbeat>("application/json").Produces<NodeOrders>();
+        nodes.MapPost("{id}/progress", NodeDoor.ProgressAsync).Accepts<NodeProgress>("application/json").Produces<NodeOrders>();
+        nodes.MapPost("{id}/results", NodeDoor.ResultAsync).Accepts<NodeResult>("application/json").Produces(StatusCodes.Status204NoContent);
+        nodes.MapPost("{id}/leave", NodeDoor.LeaveAsync).Produces(StatusCodes.Status204NoContent);
     }
-}
-
-/// <summary>Wakes the dispatcher: there is new work, or a free slot. Many rings before it looks are one.</summary>
-public sealed class Bell
-{
-    readonly SemaphoreSlim _rung = new(0, 1);
-
-    public void Ring()
-    {
-        try
-        {
-            _rung.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // It rings already.
-        }
-    }
-
-    /// <summary>Waits for a ring, or for <paramref name="atMost"/>.</summary>
-    public Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancel) => _rung.WaitAsync(atMost, cancel);
 }
