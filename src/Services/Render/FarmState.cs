@@ -1,5 +1,4 @@
 using FlatRender.Contracts;
-using FlatRender.Foundation;
 using Npgsql;
 
 namespace FlatRender.Render;

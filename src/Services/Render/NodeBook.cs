@@ -1,6 +1,5 @@
 using System.Text.Json;
 using FlatRender.Contracts;
-using FlatRender.Foundation;
 using Npgsql;
 
 namespace FlatRender.Render;

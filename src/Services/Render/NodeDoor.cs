@@ -41,10 +41,23 @@ static class NodeDoor
         return Results.Json(new NodeOrders(dropped), Wire.Json);
     }
 
-    public static async Task<IResult> ResultAsync(NodeId id, Body<NodeResult> body, WorkBook work, CancellationToken cancel) =>
-        await work.CompleteAsync(id, body.Value, cancel)
+    public static async Task<IResult> ResultAsync(NodeId id, Body<NodeResult> body, WorkBook work, Blobs blobs, CancellationToken cancel)
+    {
+        var result = body.Value;
+        // A result is its files: one that names a file which never came, or is gone, is no result.
+        var lost = FilesOf(result).FirstOrDefault(digest => !Blobs.IsDigest(digest) || !blobs.Exists(digest));
+        if (lost is not null) result = new TaskFailed(result.LeaseId, result.Epoch, result.Times, "NODE_FAULT", $"The result names the file {lost}, which is not here.");
+        return await work.CompleteAsync(id, result, cancel)
             ? Results.NoContent()
-            : Refuse.Conflict("LEASE_LOST", $"Lease {body.Value.LeaseId}, epoch {body.Value.Epoch}, is not this node's any more; the result is not wanted.");
+            : Refuse.Conflict("LEASE_LOST", $"Lease {result.LeaseId}, epoch {result.Epoch}, is not this node's any more; the result is not wanted.");
+    }
+
+    static IEnumerable<string> FilesOf(NodeResult result) => result switch
+    {
+        TaskRendered rendered => [rendered.Segment.SegmentDigest, rendered.Segment.ManifestDigest],
+        TaskAssembled { Film: { } film } => [film.Digest, film.ThumbnailDigest],
+        _ => [],
+    };
 
     public static async Task<IResult> LeaveAsync(NodeId id, NodeBook nodes, WorkBook work, CancellationToken cancel)
     {

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using FlatRender.Contracts;
-using FlatRender.Foundation;
 using Npgsql;
 
 namespace FlatRender.Render;
@@ -11,8 +10,11 @@ sealed partial class WorkBook
     /// <summary>A lease nobody renews ends after this.</summary>
     public static readonly TimeSpan LeaseTime = TimeSpan.FromSeconds(8);
 
-    /// <summary>Samples drawn again when a segment is checked.</summary>
-    const int Samples = 1;
+    /// <summary>Frames of a chunk that are drawn again when it is checked, where drawing is dear. Where it is cheap, all are: only that finds every wrong picture.</summary>
+    const int Samples = 2;
+
+    /// <summary>Longer films have each segment decoded when it is checked: damage found only in the finished film would cost a second look at all of it.</summary>
+    const int LongFilm = 3000;
 
     /// <summary>Leases are decided one at a time, however many dispatchers there are: so limits and shares hold exactly.</summary>
     const long Turn = 0x46524c65617365;
@@ -113,11 +115,13 @@ sealed partial class WorkBook
         return t.Kind switch
         {
             "render" => new RenderTask(lease, t.Epoch, job.Id, job.Film, job.TemplateDigest, deadline, job.Engine, t.First, t.Count),
-            "validate" => new ValidateTask(lease, t.Epoch, job.Id, job.Film, job.TemplateDigest, deadline, job.Engine, t.Segments.Single(), SamplesOf(t)),
+            "validate" => new ValidateTask(lease, t.Epoch, job.Id, job.Film, job.TemplateDigest, deadline, job.Engine, t.Segments.Single(), SamplesOf(t), Decode: job.Film.Frames > LongFilm),
             _ => new AssembleTask(lease, t.Epoch, job.Id, job.Film, job.TemplateDigest, deadline, t.Segments, job.Film.Frames / 2),
         };
     }
 
     // Spread over the chunk by its place in the film, so that repeated checks look at the same frames.
-    static int[] SamplesOf(Leased t) => [.. Enumerable.Range(0, Samples).Select(i => t.First + (int)((t.Chunk * 7919L + i * 104729L) % t.Count)).Distinct()];
+    static int[] SamplesOf(Leased t) => t.Job.Engine == "skottie"
+        ? [.. Enumerable.Range(t.First, t.Count)]
+        : [.. Enumerable.Range(0, Samples).Select(i => t.First + (int)((t.Chunk * 7919L + i * 104729L) % t.Count)).Distinct()];
 }

@@ -1,5 +1,4 @@
 using FlatRender.Contracts;
-using FlatRender.Foundation;
 
 namespace FlatRender.Render;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using FlatRender.Contracts;
-using FlatRender.Foundation;
 using Npgsql;
 
 namespace FlatRender.Render;
@@ -52,7 +51,7 @@ sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, Tell tell,
             ON CONFLICT (job_id) DO UPDATE SET tenant_id = excluded.tenant_id, template_digest = excluded.template_digest, film = excluded.film, priority = excluded.priority,
                 template = excluded.template, engine = excluded.engine, tags = excluded.tags
             """, cancel, ask.JobId.Value, ask.TenantId.Value, ask.TemplateDigest, JsonSerializer.Serialize(ask.Film, Wire.Json), ask.Priority, clock.GetUtcNow(),
-            needs.Template?.ToString() ?? ask.TemplateDigest, needs.Engine ?? "skottie", (needs.Tags ?? []).ToArray());
+            needs.Template?.ToString() ?? ask.TemplateDigest, ask.Film.Engine, (needs.Tags ?? []).ToArray());
         await OrderAsync(ask, "rendering", async (x, job) =>
         {
             var chunks = ChunkPlan.Of(job.Film.Frames).ToArray();
