@@ -1,4 +1,3 @@
-using System.Text.Json;
 using FlatRender.Contracts;
 using FlatRender.Foundation;
 using Microsoft.AspNetCore.Http;
@@ -64,24 +63,5 @@ static class NodeDoor
         await nodes.LeaveAsync(id, cancel);
         await work.TakeBackAsync(id, null, "its node left", cancel);
         return Results.NoContent();
-    }
-}
-
-/// <summary>A body that is whole: every member of the record is there. What is not is refused before anything looks at it.</summary>
-readonly record struct Body<T>(T Value) where T : class
-{
-    static readonly JsonSerializerOptions Strict = new(Wire.Json) { RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true };
-
-    public static async ValueTask<Body<T>> BindAsync(HttpContext http)
-    {
-        if (!http.Request.HasJsonContentType()) throw new BadHttpRequestException("Send application/json.", StatusCodes.Status415UnsupportedMediaType);
-        try
-        {
-            return new(await JsonSerializer.DeserializeAsync<T>(http.Request.Body, Strict, http.RequestAborted) ?? throw new BadHttpRequestException("The body is null."));
-        }
-        catch (Exception e) when (e is JsonException or NotSupportedException)
-        {
-            throw new BadHttpRequestException($"The body is no {typeof(T).Name}: {e.Message}", e);
-        }
     }
 }

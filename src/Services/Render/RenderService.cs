@@ -44,7 +44,7 @@ public sealed class RenderService : Service
 
     public override void Map(IEndpointRouteBuilder routes)
     {
-        var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes").WithMetadata(new RequestSizeLimitAttribute(NodeDoor.MaxBody));
+        var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes").WithMetadata(new RequestSizeLimitAttribute(NodeDoor.MaxBody)).AddEndpointFilter(Bodies.Whole);
         nodes.MapPost("", NodeDoor.RegisterAsync).Accepts<NodeRegistration>("application/json").Produces<NodeWelcome>();
         nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync).Accepts<NodeHeartbeat>("application/json").Produces<NodeOrders>();
         nodes.MapPost("{id}/progress", NodeDoor.ProgressAsync).Accepts<NodeProgress>("application/json").Produces<NodeOrders>();
