@@ -85,7 +85,13 @@ public sealed class Agent : IAsyncDisposable
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddSimpleConsole(o => (o.SingleLine, o.TimestampFormat) = (true, "HH:mm:ss.fff ")).SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
-        builder.WebHost.UseUrls(settings.Listen).ConfigureKestrel(o => (o.Limits.MaxRequestBodySize, o.AddServerHeader) = (Door.MaxBody, false));
+        builder.WebHost.UseUrls(settings.Listen).ConfigureKestrel(o =>
+        {
+            (o.Limits.MaxRequestBodySize, o.AddServerHeader) = (Door.MaxBody, false);
+            // Calls are small: one that drips is somebody else's, and keeps nobody waiting. So do too many at once.
+            o.Limits.MinRequestBodyDataRate = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(2));
+            o.Limits.MaxConcurrentConnections = 256;
+        });
         return builder.Build();
     }
 
