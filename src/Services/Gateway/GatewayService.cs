@@ -1,10 +1,12 @@
 using FlatRender.EventStore;
 using FlatRender.Foundation;
+using FlatRender.Gateway.Sockets;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace FlatRender.Gateway;
 
@@ -16,13 +18,19 @@ public sealed class GatewayService : Service
     public override void Register(IServiceCollection services)
     {
         services.AddSingleton<LiveProgress>();
+        services.AddSingleton(LiveLimits.Default);
+        services.AddSingleton<Doorkeeper>();
+        services.AddSingleton<LiveHub>();
+        services.AddHostedService(s => s.GetRequiredService<LiveHub>());
+        // It writes addresses with their queries, and a socket's token is in one: not at any level.
+        services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning));
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
     }
 
     public override void Consume(IBusRegistrationConfigurator bus)
     {
-        bus.AddConsumer<ProgressConsumer>();
+        bus.AddConsumer<LiveFacts, LiveQueue>();
         bus.AddRequestClient<Contracts.FindTemplate>(RequestTimeout.After(s: 10));
         bus.AddRequestClient<Contracts.PrepareRender>(RequestTimeout.After(m: 3));
     }
@@ -39,5 +47,6 @@ public sealed class GatewayService : Service
         renders.MapGet("{id}/events", Timeline.ListAsync);
         renders.MapGet("{id}/film", Renders.FilmAsync);
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync);
+        LiveDoor.Map(routes);
     }
 }
