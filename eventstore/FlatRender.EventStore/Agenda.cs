@@ -62,37 +62,23 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     /// <summary>When the next row is due, or null if the agenda is empty.</summary>
     public async Task<DateTimeOffset?> NextDueAsync(CancellationToken cancel)
     {
-        await using var command = options.DataSource.CreateCommand($"SELECT min(due) FROM {options.Schema}.agenda WHERE NOT id = ANY ($1)");
-        command.Parameters.Add(new NpgsqlParameter { Value = _inFlight?.RowIds ?? [] });
-        return await command.ExecuteScalarAsync(cancel) is DateTime due ? new DateTimeOffset(due, TimeSpan.Zero) : null;
+        var due = await options.DataSource.ScalarAsync($"SELECT min(due) FROM {options.Schema}.agenda WHERE NOT id = ANY ($1)", cancel, _inFlight?.RowIds ?? []);
+        return due is DateTime at ? new DateTimeOffset(at, TimeSpan.Zero) : null;
     }
 
     /// <summary>Makes every reminder due now: after a crash of a process whose broker was its own memory. A reminder that comes before its time means: ask again.</summary>
-    public async Task<int> WakeAllAsync(CancellationToken cancel)
-    {
-        await using var command = options.DataSource.CreateCommand($"UPDATE {options.Schema}.agenda SET due = $1 WHERE kind = 'remind' AND due > $1");
-        command.Parameters.Add(new NpgsqlParameter { Value = clock.GetUtcNow() });
-        return await command.ExecuteNonQueryAsync(cancel);
-    }
+    public Task<int> WakeAllAsync(CancellationToken cancel) =>
+        options.DataSource.RunAsync($"UPDATE {options.Schema}.agenda SET due = $1 WHERE kind = 'remind' AND due > $1", cancel, clock.GetUtcNow());
 
-    async Task<List<Sending>> TakeAsync(NpgsqlConnection db, CancellationToken cancel)
-    {
-        await using var take = new NpgsqlCommand(
-            $"""
-            SELECT a.id, a.stream_id, a.type, a.data::text, a.kind, a.headers->>'trace', a.headers->>'actor'
-            FROM {options.Schema}.agenda a
-            WHERE a.due <= $1 AND NOT a.id = ANY ($2)
-            ORDER BY a.due, a.id
-            LIMIT {Batch}
-            FOR UPDATE SKIP LOCKED
-            """, db)
-        { Parameters = { new() { Value = clock.GetUtcNow() }, new() { Value = _inFlight?.RowIds ?? [] } } };
-        await using var rows = await take.ExecuteReaderAsync(cancel);
-        var due = new List<Sending>();
-        while (await rows.ReadAsync(cancel))
-            due.Add(new Sending(rows.GetInt64(0), rows.GetGuid(1), rows.GetString(2), rows.GetString(3), rows.GetString(4), rows.IsDBNull(5) ? null : rows.GetString(5), rows.IsDBNull(6) ? null : rows.GetString(6)));
-        return due;
-    }
+    Task<List<Sending>> TakeAsync(NpgsqlConnection db, CancellationToken cancel) => db.QueryAsync(
+        $"""
+        SELECT a.id, a.stream_id, a.type, a.data::text, a.kind, a.headers->>'trace', a.headers->>'actor'
+        FROM {options.Schema}.agenda a
+        WHERE a.due <= $1 AND NOT a.id = ANY ($2)
+        ORDER BY a.due, a.id
+        LIMIT {Batch}
+        FOR UPDATE SKIP LOCKED
+        """, r => new Sending(r.GetInt64(0), r.GetGuid(1), r.GetString(2), r.GetString(3), r.GetString(4), r.Text(5), r.Text(6)), cancel, clock.GetUtcNow(), _inFlight?.RowIds ?? []);
 
     async Task SendAsync(IBus bus, Sending sending, CancellationToken cancel)
     {
@@ -120,16 +106,12 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
 
     async Task DeleteAsync(NpgsqlConnection db, long[] ids, CancellationToken cancel)
     {
-        if (ids.Length == 0) return;
-        await using var delete = new NpgsqlCommand($"DELETE FROM {options.Schema}.agenda WHERE id = ANY ($1)", db) { Parameters = { new() { Value = ids } } };
-        await delete.ExecuteNonQueryAsync(cancel);
+        if (ids.Length > 0) await db.RunAsync($"DELETE FROM {options.Schema}.agenda WHERE id = ANY ($1)", cancel, ids);
     }
 
     async Task PutOffAsync(NpgsqlConnection db, long[] ids, CancellationToken cancel)
     {
-        if (ids.Length == 0) return;
-        await using var later = new NpgsqlCommand($"UPDATE {options.Schema}.agenda SET due = $2 WHERE id = ANY ($1)", db) { Parameters = { new() { Value = ids }, new() { Value = clock.GetUtcNow() + Later } } };
-        await later.ExecuteNonQueryAsync(cancel);
+        if (ids.Length > 0) await db.RunAsync($"UPDATE {options.Schema}.agenda SET due = $2 WHERE id = ANY ($1)", cancel, ids, clock.GetUtcNow() + Later);
     }
 
     /// <summary>A newer version of FlatRender wrote it and will know it; until then it must not stand in the way.</summary>

@@ -28,6 +28,14 @@ sealed class Append(EventStoreOptions options) : IAsyncDisposable
         }
     }
 
+    /// <summary>The call on any connection, filled with these units: within a transaction, they are part of it.</summary>
+    public static NpgsqlCommand Of(NpgsqlConnection connection, string schema, List<UnitOfWork> units)
+    {
+        var command = Empty(connection, schema);
+        Fill(command.Parameters, units);
+        return command;
+    }
+
     static void Fill(NpgsqlParameterCollection p, List<UnitOfWork> units)
     {
         var facts = units.Sum(u => u.Facts.Count);
@@ -74,16 +82,22 @@ sealed class Append(EventStoreOptions options) : IAsyncDisposable
     {
         if (_command is not null) return _command;
         _connection = await options.DataSource.OpenConnectionAsync();
+        var command = Empty(_connection, options.Schema);
+        await command.PrepareAsync();
+        return _command = command;
+    }
+
+    static NpgsqlCommand Empty(NpgsqlConnection connection, string schema)
+    {
         NpgsqlDbType[] types =
         [
             NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.Bigint, NpgsqlDbType.Bigint, NpgsqlDbType.TimestampTz, NpgsqlDbType.Jsonb,
             NpgsqlDbType.Uuid, NpgsqlDbType.Bigint, NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.Jsonb, NpgsqlDbType.Jsonb,
             NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.TimestampTz, NpgsqlDbType.Varchar, NpgsqlDbType.Jsonb, NpgsqlDbType.Jsonb,
         ];
-        var command = new NpgsqlCommand($"SELECT * FROM {options.Schema}.append({string.Join(", ", types.Select((_, i) => $"${i + 1}"))})", _connection);
+        var command = new NpgsqlCommand($"SELECT * FROM {schema}.append({string.Join(", ", types.Select((_, i) => $"${i + 1}"))})", connection);
         foreach (var type in types) command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | type });
-        await command.PrepareAsync();
-        return _command = command;
+        return command;
     }
 
     async Task CloseAsync()

@@ -21,18 +21,18 @@ public sealed partial class Bell(EventStoreOptions options, Wake wake, TimeProvi
     async Task RingAsync(NpgsqlConnection db, CancellationToken stopping)
     {
         // A ring is worth no fsync.
-        await RunAsync(db, "SET synchronous_commit = off", stopping);
+        await db.RunAsync("SET synchronous_commit = off", stopping);
         while (true)
         {
             await _committed.WaitAsync(Timeout.InfiniteTimeSpan, clock, stopping);
-            await RunAsync(db, $"NOTIFY {Channel}", stopping);
+            await db.RunAsync($"NOTIFY {Channel}", stopping);
         }
     }
 
     async Task HearAsync(NpgsqlConnection db, CancellationToken stopping)
     {
         db.Notification += (_, _) => wake.CommittedElsewhere();
-        await RunAsync(db, $"LISTEN {Channel}", stopping);
+        await db.RunAsync($"LISTEN {Channel}", stopping);
         while (true) await db.WaitAsync(stopping);
     }
 
@@ -51,12 +51,6 @@ public sealed partial class Bell(EventStoreOptions options, Wake wake, TimeProvi
                 await Task.Delay(options.Poll, clock, stopping);
             }
         }
-    }
-
-    static async Task RunAsync(NpgsqlConnection db, string sql, CancellationToken cancel)
-    {
-        await using var command = new NpgsqlCommand(sql, db);
-        await command.ExecuteNonQueryAsync(cancel);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The bell between processes is silent for a moment; the relay polls meanwhile.")]

@@ -44,8 +44,8 @@ public sealed class EventReader : IAsyncDisposable
     /// <summary>Begins where the subscription's stored position is, or before the first fact. The connection stays the caller's.</summary>
     public static async Task<EventReader> OpenAsync(NpgsqlConnection db, string schema, string subscription, int batch = 500, CancellationToken cancel = default)
     {
-        await using var position = new NpgsqlCommand($"SELECT last_seq_id FROM {schema}.mt_event_progression WHERE name = $1", db) { Parameters = { new() { Value = subscription } } };
-        var reader = new EventReader(db, schema, subscription, batch, await position.ExecuteScalarAsync(cancel) as long? ?? 0);
+        var position = await db.ScalarAsync($"SELECT last_seq_id FROM {schema}.mt_event_progression WHERE name = $1", cancel, subscription) as long? ?? 0;
+        var reader = new EventReader(db, schema, subscription, batch, position);
         await reader._read.PrepareAsync(cancel);
         await reader._save.PrepareAsync(cancel);
         return reader;
@@ -95,8 +95,7 @@ public sealed class EventReader : IAsyncDisposable
     /// <summary>Every number up to the highest seen was drawn by a transaction older than the id taken now.</summary>
     async Task TakeProofAsync(long highestSeen, CancellationToken cancel)
     {
-        await using var command = new NpgsqlCommand("SELECT pg_current_xact_id()::text", _db);
-        _proof = ulong.Parse((string)(await command.ExecuteScalarAsync(cancel))!, CultureInfo.InvariantCulture);
+        _proof = ulong.Parse((string)(await _db.ScalarAsync("SELECT pg_current_xact_id()::text", cancel))!, CultureInfo.InvariantCulture);
         _provable = highestSeen;
     }
 

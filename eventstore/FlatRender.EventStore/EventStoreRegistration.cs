@@ -49,7 +49,7 @@ public sealed class EventStoreOptions
 
     internal void Check()
     {
-        Migration.CheckName(Schema);
+        EventStore.Schema.CheckName(Schema);
         if (InMemory || Broker.StartsWith("rabbitmq://", StringComparison.Ordinal) || Broker.StartsWith("amqp://", StringComparison.Ordinal)) return;
         throw new InvalidOperationException($"'{Broker}' is no broker: write memory, or rabbitmq://user:password@host:port/vhost.");
     }
@@ -75,6 +75,7 @@ public static class EventStoreRegistration
         services.AddSingleton<GroupCommit>();
         services.AddSingleton<ICommit>(provider => provider.GetRequiredService<GroupCommit>());
         services.AddSingleton<Streams>();
+        services.AddSingleton<Alongside>();
         services.AddSingleton<Agenda>();
         if (options.InMemory) services.AddSingleton<IFactTarget, BusTarget>();
         else services.AddSingleton<IFactTarget, RabbitTarget>();

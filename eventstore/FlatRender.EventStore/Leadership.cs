@@ -25,8 +25,7 @@ public sealed class Leadership : IAsyncDisposable
         var db = await options.DataSource.OpenConnectionAsync(cancel);
         try
         {
-            await using var take = new NpgsqlCommand("SELECT pg_try_advisory_lock($1)", db) { Parameters = { new() { Value = key } } };
-            if ((bool)(await take.ExecuteScalarAsync(cancel))!) return new Leadership(db, clock);
+            if (await db.ScalarAsync("SELECT pg_try_advisory_lock($1)", cancel, key) is true) return new Leadership(db, clock);
             await CutSilentAsync(db, key, options.Patience, cancel);
         }
         catch
@@ -47,32 +46,21 @@ public sealed class Leadership : IAsyncDisposable
             using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             await Task.WhenAny(work, Task.Delay(Heartbeat, _clock, timer.Token));
             await timer.CancelAsync();
-            if (!work.IsCompleted) await BeatAsync(cancel);
+            if (!work.IsCompleted) await Connection.RunAsync("SELECT 1", cancel);
         }
         await work;
     }
 
-    async Task BeatAsync(CancellationToken cancel)
-    {
-        await using var beat = new NpgsqlCommand("SELECT 1", Connection);
-        await beat.ExecuteNonQueryAsync(cancel);
-    }
-
-    static async Task CutSilentAsync(NpgsqlConnection db, long key, TimeSpan patience, CancellationToken cancel)
-    {
-        await using var cut = new NpgsqlCommand(
-            """
-            SELECT pg_terminate_backend(a.pid)
-            FROM pg_locks l
-            JOIN pg_stat_activity a ON a.pid = l.pid
-            WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-              AND (l.classid::bigint << 32) | l.objid::bigint = $1
-              AND clock_timestamp() - a.state_change > $2
-            """, db)
-        { Parameters = { new() { Value = key }, new() { Value = patience } } };
-        await cut.ExecuteNonQueryAsync(cancel);
-    }
+    static Task CutSilentAsync(NpgsqlConnection db, long key, TimeSpan patience, CancellationToken cancel) => db.RunAsync(
+        """
+        SELECT pg_terminate_backend(a.pid)
+        FROM pg_locks l
+        JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND (l.classid::bigint << 32) | l.objid::bigint = $1
+          AND clock_timestamp() - a.state_change > $2
+        """, cancel, key, patience);
 
     public async ValueTask DisposeAsync()
     {
@@ -80,8 +68,7 @@ public sealed class Leadership : IAsyncDisposable
         if (Connection.State == System.Data.ConnectionState.Open)
             try
             {
-                await using var release = new NpgsqlCommand("SELECT pg_advisory_unlock_all()", Connection);
-                await release.ExecuteNonQueryAsync();
+                await Connection.RunAsync("SELECT pg_advisory_unlock_all()", CancellationToken.None);
             }
             catch (NpgsqlException)
             {

@@ -56,7 +56,7 @@ public sealed class Streams(EventStoreOptions options, ICommit commit, TimeProvi
     public async Task<long> AppendAsync(Guid streamId, string type, long expected, IReadOnlyList<object> facts, string actor, CancellationToken cancel)
     {
         var unit = new UnitOfWork(streamId, type, options.Vocabulary, FactHeaders.Of(actor, null), clock.GetUtcNow());
-        var hash = expected == 0 ? null : _last.Find(streamId) is { } last && last.Version == expected ? last.Hash : await FirstAsync($"SELECT e.headers->>'hash' FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version = $2", Text, cancel, streamId, expected);
+        var hash = expected == 0 ? null : _last.Find(streamId) is { } last && last.Version == expected ? last.Hash : await FirstAsync($"SELECT e.headers->>'hash' FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version = $2", r => r.Text(0), cancel, streamId, expected);
         unit.StandOn(expected, hash);
         foreach (var fact in facts) unit.Append(fact);
         await commit.CommitAsync(unit, cancel);
@@ -71,22 +71,12 @@ public sealed class Streams(EventStoreOptions options, ICommit commit, TimeProvi
         JOIN {options.Schema}.{saga.Document} d ON d.id = s.id
         LEFT JOIN {options.Schema}.mt_events e ON e.stream_id = s.id AND e.version = s.version
         WHERE s.id = $1
-        """, r => new Remembered(saga.Memorized(r.GetString(0)), r.GetInt64(1), Text(r, 2)), cancel, id);
+        """, r => new Remembered(saga.Memorized(r.GetString(0)), r.GetInt64(1), r.Text(2)), cancel, id);
 
     static TMemory Memory<TMemory>(NpgsqlDataReader row) => JsonSerializer.Deserialize<TMemory>(row.GetString(0), Wire.Json)!;
-    static string? Text(NpgsqlDataReader row) => Text(row, 0);
-    static string? Text(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
 
     async Task<T?> FirstAsync<T>(string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancel, params object[] values) =>
         (await ListAsync(sql, read, cancel, values)).FirstOrDefault();
 
-    async Task<List<T>> ListAsync<T>(string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancel, params object[] values)
-    {
-        await using var command = options.DataSource.CreateCommand(sql);
-        foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value });
-        await using var rows = await command.ExecuteReaderAsync(cancel);
-        var found = new List<T>();
-        while (await rows.ReadAsync(cancel)) found.Add(read(rows));
-        return found;
-    }
+    Task<List<T>> ListAsync<T>(string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancel, params object[] values) => options.DataSource.QueryAsync(sql, read, cancel, values);
 }

@@ -1,5 +1,3 @@
-using System.Threading.Channels;
-
 namespace FlatRender.EventStore;
 
 /// <summary>Wakes who waits for commits of this process. Signals run together: a hundred commits wake a sleeper once.</summary>
@@ -42,25 +40,5 @@ public sealed class Wake
             if (was == seen) return signal;
             seen = was;
         }
-    }
-}
-
-/// <summary>A coalesced signal with one waiter.</summary>
-public sealed class Signal
-{
-    readonly Channel<bool> _raised = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-
-    public void Raise() => _raised.Writer.TryWrite(true);
-
-    /// <summary>Returns when raised since the last wait, or after <paramref name="atMost"/>.</summary>
-    public async Task WaitAsync(TimeSpan atMost, TimeProvider clock, CancellationToken cancel)
-    {
-        if (_raised.Reader.TryRead(out _)) return;
-        using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var raised = _raised.Reader.WaitToReadAsync(timer.Token).AsTask();
-        await Task.WhenAny(raised, Task.Delay(atMost, clock, timer.Token));
-        await timer.CancelAsync();
-        cancel.ThrowIfCancellationRequested();
-        _raised.Reader.TryRead(out _);
     }
 }

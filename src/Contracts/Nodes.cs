@@ -29,13 +29,15 @@ public sealed record NodeHeartbeat(IReadOnlyList<TaskProgress> Tasks, long Memor
 /// <param name="Done">Frames done of this task.</param>
 public sealed record TaskProgress(LeaseId LeaseId, int Epoch, int Done);
 
-/// <summary>Leases that the node must drop now.</summary>
-public sealed record NodeOrders(IReadOnlyList<LeaseId> Abort);
+/// <param name="Abort">Leases that the node must drop now.</param>
+/// <param name="Drain">It is to finish what it has, take nothing new, and leave.</param>
+public sealed record NodeOrders(IReadOnlyList<LeaseId> Abort, bool Drain = false);
 
 /// <param name="Preview">A small JPEG of the last frame as a data: URI, at most every two seconds.</param>
 public sealed record NodeProgress(LeaseId LeaseId, int Epoch, int Done, double FramesPerSecond, string? Preview);
 
-public sealed record NodeStatus(NodeId NodeId, string State, int Slots, int Busy, IReadOnlyList<TaskProgress> Tasks);
+/// <param name="Refused">Calls at its door that were refused, by code, since it began.</param>
+public sealed record NodeStatus(NodeId NodeId, string State, int Slots, int Busy, IReadOnlyList<TaskProgress> Tasks, IReadOnlyDictionary<string, long>? Refused = null);
 
 /// <summary>One piece of work, leased to one node. The epoch grows each time the same piece is leased again: a result of an older epoch is refused.</summary>
 /// <param name="DeadlineSeconds">After this the agent gives up and kills the engine.</param>
@@ -49,8 +51,9 @@ public abstract record NodeTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpe
 public sealed record RenderTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds, string Engine, int First, int Count)
     : NodeTask(LeaseId, Epoch, JobId, Film, TemplateDigest, DeadlineSeconds);
 
-/// <summary>Decode a segment, compare every frame with its manifest, draw the sampled frames again and compare them by checksum.</summary>
-public sealed record ValidateTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds, string Engine, SegmentFiles Segment, IReadOnlyList<int> SampleFrames)
+/// <summary>Check a segment's files against their digests, draw the sampled frames again (and those that look suspicious) and compare them by checksum; where asked for, decode it and compare every frame with its manifest.</summary>
+/// <param name="Decode">The finished film is decoded in any case; a segment before it only where finding damage late would cost more.</param>
+public sealed record ValidateTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds, string Engine, SegmentFiles Segment, IReadOnlyList<int> SampleFrames, bool Decode = true)
     : NodeTask(LeaseId, Epoch, JobId, Film, TemplateDigest, DeadlineSeconds);
 
 /// <summary>Join the segments without encoding, check the whole film frame by frame against the manifests, make the thumbnail.</summary>

@@ -30,13 +30,20 @@ public interface IRejection : IAboutOrder
 /// <param name="Fit">Where the composition lies in the film.</param>
 /// <param name="FrameStep">Composition frames a film frame, "numerator/denominator": frame i shows composition frame i × step.</param>
 /// <param name="Background">#rrggbb under everything.</param>
-public sealed record FilmSpec(int Width, int Height, int Frames, int RateNum, int RateDen, string Background, Rect Fit, string FrameStep)
+/// <param name="Engine">What draws it: only nodes that have this engine are given its frames.</param>
+public sealed record FilmSpec(int Width, int Height, int Frames, int RateNum, int RateDen, string Background, Rect Fit, string FrameStep, string Engine = "skottie")
 {
     /// <summary>Length in seconds.</summary>
     public double Seconds => (double)Frames * RateDen / RateNum;
 }
 
 public sealed record Rect(double X, double Y, double Width, double Height);
+
+/// <summary>What a render asks of the nodes that work on it, and what it counts against.</summary>
+/// <param name="Template">What it was made from: a person's inputs are baked into the template's digest, so that tells no two renders of one template together.</param>
+/// <param name="Engine">What draws it; null: skottie.</param>
+/// <param name="Tags">A node that lacks one of these gets none of it.</param>
+public sealed record Needs(TemplateId? Template = null, string? Engine = null, IReadOnlyList<string>? Tags = null);
 
 /// <summary>A delivered film. Digests are SHA-256 in lower-case hex; sizes in bytes; durations in seconds.</summary>
 /// <param name="Spent">Seconds of work by kind (fetch, start, render, encode, check, store, and cpu for the processor's), all nodes together.</param>
@@ -46,7 +53,7 @@ public sealed record FilmFile(string Digest, long SizeBytes, string ThumbnailDig
 
 /// <param name="Warnings">What preflight found that is no reason to refuse.</param>
 /// <param name="PlanSeconds">How long the template took to prepare.</param>
-public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, double PlanSeconds = 0) : IAboutRender;
+public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, double PlanSeconds = 0, Needs? Needs = null) : IAboutRender;
 /// <param name="Progress">Per cent done, as the caller saw it.</param>
 public sealed record CancelRender(JobId JobId, string By, string Reason, int Progress) : IAboutRender;
 public sealed record RetryRender(JobId JobId, string By, string Reason) : IAboutRender;
@@ -63,7 +70,7 @@ public sealed record RenderRefused(IReadOnlyList<Problem> Errors, IReadOnlyList<
 
 // What the pipeline asks of the render service and of the tenant's purse.
 
-public sealed record PlanFrames(JobId JobId, int Order, TenantId TenantId, string TemplateDigest, FilmSpec Film, int Priority) : IAboutOrder;
+public sealed record PlanFrames(JobId JobId, int Order, TenantId TenantId, string TemplateDigest, FilmSpec Film, int Priority, Needs? Needs = null) : IAboutOrder;
 public sealed record ResumeFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record ValidateFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record RepairFrames(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames) : IAboutOrder;
@@ -93,7 +100,7 @@ public sealed record RepairStalled(JobId JobId, int Order, DateTimeOffset Due) :
 
 // What happened. The name of a fact is the step it leads to (held and released lead nowhere).
 
-public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, int Order, string Reason, double PlanSeconds = 0) : IAboutOrder;
+public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, int Order, string Reason, double PlanSeconds = 0, Needs? Needs = null) : IAboutOrder;
 public sealed record JobRequeued(JobId JobId, int Order, int Stalls, string By, string Reason) : IAboutOrder;
 public sealed record JobRendering(JobId JobId, int Order, int Stalls, NodeId? NodeId, DateTimeOffset StartedAt, string Reason) : IAboutOrder;
 public sealed record JobValidating(JobId JobId, int Order, int Stalls, double ComputeSeconds, string Reason) : IAboutOrder;

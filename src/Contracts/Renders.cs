@@ -24,7 +24,8 @@ public sealed record TemplateView(TemplateId TemplateId, string Name, string Dig
 /// <param name="Fps">"30", "29.97" or "30000/1001"; null: the composition's own.</param>
 /// <param name="Background">#rrggbb; null: white.</param>
 /// <param name="Priority">0 (lowest) to 100; null: 50.</param>
-public sealed record NewRender(TemplateId TemplateId, IReadOnlyDictionary<string, string>? Inputs, int? Width, int? Height, string? Fps, string? Background, int? Priority);
+/// <param name="Tags">Only nodes that have all of these work on it; null: any.</param>
+public sealed record NewRender(TemplateId TemplateId, IReadOnlyDictionary<string, string>? Inputs, int? Width, int? Height, string? Fps, string? Background, int? Priority, IReadOnlyList<string>? Tags = null);
 
 public sealed record ReasonGiven(string? Reason);
 

@@ -82,6 +82,19 @@ public sealed class Vocabulary
         Word<JobHeld>("render.job.held.v1"),
         Word<JobReleased>("render.job.released.v1"),
 
+        Word<ChunkLeased>("render.chunk.leased.v1"),
+        Word<ChunkCompleted>("render.chunk.completed.v1"),
+        Word<ChunkRejected>("render.chunk.rejected.v1"),
+        Word<ChunkExpired>("render.chunk.expired.v1"),
+
+        Word<NodeRegistered>("node.registered.v1"),
+        Word<NodeDraining>("node.draining.v1"),
+        Word<NodeDrained>("node.drained.v1"),
+        Word<NodeLost>("node.lost.v1"),
+        Word<NodeCrashed>("node.crashed.v1"),
+        Word<NodeRecovered>("node.recovered.v1"),
+        Word<NodeQuarantined>("node.quarantined.v1"),
+
         Word<PlanFrames>("ask.plan_frames"),
         Word<ResumeFrames>("ask.resume_frames"),
         Word<ValidateFrames>("ask.validate_frames"),

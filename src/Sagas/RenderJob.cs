@@ -16,6 +16,7 @@ public sealed record RenderJob(Guid Id) : IMemory<RenderJob>
     public string TemplateDigest { get; init; } = "";
     public FilmSpec? Film { get; init; }
     public int Priority { get; init; }
+    public Needs? Needs { get; init; }
 
     /// <summary>Number of the work order that is being waited for; answers to older ones are stale.</summary>
     public int Order { get; init; }
@@ -65,6 +66,7 @@ public sealed record RenderJob(Guid Id) : IMemory<RenderJob>
         TemplateDigest = e.TemplateDigest,
         Film = e.Film,
         Priority = e.Priority,
+        Needs = e.Needs,
         Order = e.Order,
         Reason = e.Reason,
     };

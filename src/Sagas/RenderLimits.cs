@@ -42,7 +42,7 @@ static class RenderSteps
         x.IsLate() ? $"{lateness}; asked again" : "asked again after a restart";
 
     public static EventActivityBinder<RenderSaga, T> AskPlan<T>(this EventActivityBinder<RenderSaga, T> step, RenderLimits limits) where T : class, IAboutRender => step
-        .Ask(x => new PlanFrames(x.Message.JobId, x.Job().Order, x.Job().TenantId, x.Job().TemplateDigest, x.Job().Film!, x.Job().Priority))
+        .Ask(x => new PlanFrames(x.Message.JobId, x.Job().Order, x.Job().TenantId, x.Job().TemplateDigest, x.Job().Film!, x.Job().Priority, x.Job().Needs))
         .Remind(limits.Queue.Wait, (x, due) => new QueueOverdue(x.Message.JobId, x.Job().Order, due));
 
     public static EventActivityBinder<RenderSaga, T> RemindRendering<T>(this EventActivityBinder<RenderSaga, T> step, RenderLimits limits) where T : class, IAboutRender => step

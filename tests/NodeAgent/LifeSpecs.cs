@@ -41,6 +41,14 @@ public sealed class LifeSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_silent_engine_is_killed_long_before_the_deadline()
+    {
+        await using var farm = await Farm.Start(slots: 1, frameSeconds: 1);
+        var failed = await farm.Do<TaskFailed>(farm.Rendering(_film, farm.Template(new { faults = new Dictionary<string, string> { ["4"] = "hang" } }), 0, 10, deadline: 600));
+        (failed.Code, failed.Reason.Contains("said nothing for 1 s", StringComparison.Ordinal)).ShouldBe(("ENGINE_HUNG", true));
+    }
+
+    [Fact]
     public async Task A_refused_template_is_no_crash()
     {
         var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, _farm.Template(new { invalid = "There are no layers." }), 0, 10));

@@ -1,5 +1,5 @@
 using FlatRender.Contracts;
-using FlatRender.Foundation;
+using FlatRender.EventStore;
 using FlatRender.Render;
 using FlatRender.TestKit;
 
@@ -29,7 +29,7 @@ public sealed class WorkBookSpecs : IAsyncLifetime
             if (message is not RenderProgress) _told.Add(message);
             return Task.CompletedTask;
         };
-        _book = new WorkBook(_database.Source, tell, _clock, new Bell(), new LiveBoard(tell, _clock));
+        _book = new WorkBook(_database.Source, tell, _clock, new LiveBoard(tell, _clock));
         _nodes = new NodeBook(_database.Source, _clock);
         foreach (var node in new[] { _node, _other }) await _nodes.JoinAsync(new NodeRegistration(node, "n", "http://127.0.0.1:1", 8, [], new Dictionary<string, string>(), "1"), default);
     }

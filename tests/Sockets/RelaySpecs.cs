@@ -93,6 +93,20 @@ public sealed class RelaySpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Trouble_with_a_node_is_told_once_for_all_the_work_it_had_in_hand()
+    {
+        var id = await _gate.QueuedAsync();
+        using var client = await _gate.WatchAsync(id);
+        var bus = _gate.Get<MassTransit.IBus>();
+        await bus.Publish(new NodeCrashed(Node, id, "render", 3, "ENGINE_CRASHED", "AE crashed on node-7, work reassigned"));
+        await client.ExpectAsync($$"""{"type":"node_event","job_id":"{{id}}","event":"node_crashed","node_id":"{{Node}}","auto_recovered":true,"message":"AE crashed on node-7, work reassigned","seq":1}""");
+        for (var chunk = 0; chunk < 4; chunk++) await bus.Publish(new ChunkExpired(id, "render", chunk, 1, new LeaseId(Ids.New()), Node, "node-7 is silent"));
+        await _gate.HappensAsync(id, Rendering(id));
+        (await client.NextAsync("node_event")).GetProperty("event").GetString().ShouldBe("node_lost");
+        await Until.SoAsync("the step has changed", async () => (await client.NextAsync()) is var next && next.GetProperty("type").GetString() switch { "node_event" => throw new InvalidOperationException("told twice"), "step_change" => true, _ => false });
+    }
+
+    [Fact]
     public async Task What_happens_without_a_message_of_its_own_is_a_note_to_the_progress()
     {
         var id = await _gate.QueuedAsync();

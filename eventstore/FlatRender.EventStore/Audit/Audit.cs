@@ -23,7 +23,7 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
         if (await KindAsync(db, streamId, cancel) is not { } kind) return null;
         var facts = new List<RecordedEvent>();
         var life = kind.Begin(streamId);
-        await using var rows = await Command(db, $"""
+        await using var rows = await db.Command($"""
             SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e
             WHERE e.stream_id = $1 AND e.version <= $2 AND e.timestamp <= $3 ORDER BY e.version
             """, streamId, version ?? long.MaxValue, at?.ToUniversalTime() ?? DateTimeOffset.MaxValue).ExecuteReaderAsync(cancel);
@@ -83,7 +83,7 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
     public async Task<long> ExportAsync(Guid? streamId, Stream to, CancellationToken cancel)
     {
         await using var db = await options.DataSource.OpenConnectionAsync(cancel);
-        await using var command = Command(db, $"""
+        await using var command = db.Command($"""
             SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e
             {(streamId is null ? "ORDER BY e.seq_id" : "WHERE e.stream_id = $1 ORDER BY e.version")}
             """, streamId is { } id ? [id] : []);
@@ -123,9 +123,9 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
             var orphans = string.Concat(_kinds.Values.Select(k => $" UNION ALL SELECT d.id, 0 FROM {options.Schema}.{k.Document} d WHERE NOT EXISTS (SELECT FROM {options.Schema}.mt_streams s WHERE s.id = d.id)"));
             await using var command = since switch
             {
-                { Seq: { } seq } => Command(db, $"SELECT e.stream_id, count(*) FROM {options.Schema}.mt_events e WHERE e.stream_id IN (SELECT stream_id FROM {options.Schema}.mt_events WHERE seq_id >= $1) GROUP BY e.stream_id", seq),
-                { Time: { } time } => Command(db, $"SELECT e.stream_id, count(*) FROM {options.Schema}.mt_events e WHERE e.stream_id IN (SELECT stream_id FROM {options.Schema}.mt_events WHERE timestamp >= $1) GROUP BY e.stream_id", time.ToUniversalTime()),
-                _ => Command(db, $"SELECT s.id, s.version FROM {options.Schema}.mt_streams s{orphans}"),
+                { Seq: { } seq } => db.Command($"SELECT e.stream_id, count(*) FROM {options.Schema}.mt_events e WHERE e.stream_id IN (SELECT stream_id FROM {options.Schema}.mt_events WHERE seq_id >= $1) GROUP BY e.stream_id", seq),
+                { Time: { } time } => db.Command($"SELECT e.stream_id, count(*) FROM {options.Schema}.mt_events e WHERE e.stream_id IN (SELECT stream_id FROM {options.Schema}.mt_events WHERE timestamp >= $1) GROUP BY e.stream_id", time.ToUniversalTime()),
+                _ => db.Command($"SELECT s.id, s.version FROM {options.Schema}.mt_streams s{orphans}"),
             };
             command.CommandTimeout = 0;
             await using var rows = await command.ExecuteReaderAsync(cancel);
@@ -153,7 +153,7 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
         // One snapshot: a stream that grows meanwhile is seen whole, with the memory it had.
         await using var tx = await db.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancel);
         var checks = await ClaimsAsync(db, ids, found, cancel);
-        await using var command = Command(db, $"SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e WHERE e.stream_id = ANY ($1) ORDER BY e.stream_id, e.version", ids);
+        await using var command = db.Command($"SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e WHERE e.stream_id = ANY ($1) ORDER BY e.stream_id, e.version", ids);
         await using var rows = await command.ExecuteReaderAsync(cancel);
         var events = 0L;
         for (; await rows.ReadAsync(cancel); events++)
@@ -169,11 +169,11 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
     {
         var checks = new Dictionary<Guid, StreamCheck>(ids.Length);
         var documents = string.Join(" UNION ALL ", _kinds.Values.Select(k => $"SELECT id, data FROM {options.Schema}.{k.Document} WHERE id = ANY ($1)").DefaultIfEmpty("SELECT NULL::uuid AS id, NULL::jsonb AS data WHERE false"));
-        await using var command = Command(db, $"SELECT i.id, s.type, coalesce(s.version, 0), d.data::text FROM unnest($1) i (id) LEFT JOIN {options.Schema}.mt_streams s ON s.id = i.id LEFT JOIN ({documents}) d ON d.id = i.id", ids);
+        await using var command = db.Command($"SELECT i.id, s.type, coalesce(s.version, 0), d.data::text FROM unnest($1) i (id) LEFT JOIN {options.Schema}.mt_streams s ON s.id = i.id LEFT JOIN ({documents}) d ON d.id = i.id", ids);
         await using var rows = await command.ExecuteReaderAsync(cancel);
         while (await rows.ReadAsync(cancel))
         {
-            var claimed = new Claimed(rows.GetGuid(0), rows.IsDBNull(1) ? null : rows.GetString(1), rows.GetInt64(2), rows.IsDBNull(3) ? null : rows.GetString(3));
+            var claimed = new Claimed(rows.GetGuid(0), rows.Text(1), rows.GetInt64(2), rows.Text(3));
             checks[claimed.Id] = new StreamCheck(claimed, claimed.Type is { } type ? _kinds.GetValueOrDefault(type) : null, options.Vocabulary, found);
         }
         return checks;
@@ -181,14 +181,6 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
 
     async Task<StreamKind?> KindAsync(NpgsqlConnection db, Guid streamId, CancellationToken cancel)
     {
-        await using var command = Command(db, $"SELECT type FROM {options.Schema}.mt_streams WHERE id = $1", streamId);
-        return await command.ExecuteScalarAsync(cancel) is string type ? _kinds.GetValueOrDefault(type) : null;
-    }
-
-    static NpgsqlCommand Command(NpgsqlConnection db, string sql, params object[] values)
-    {
-        var command = new NpgsqlCommand(sql, db);
-        foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value });
-        return command;
+        return await db.ScalarAsync($"SELECT type FROM {options.Schema}.mt_streams WHERE id = $1", cancel, streamId) is string type ? _kinds.GetValueOrDefault(type) : null;
     }
 }

@@ -22,7 +22,7 @@ public sealed class Projections(EventStoreOptions options, IEnumerable<IProjecti
         {
             await using var tx = await db.BeginTransactionAsync(cancel);
             if (!await _book.OpenAsync(db, projection.Name, projection.Revision, cancel)) continue;
-            await ProjectionBook.RunAsync(db, $"CREATE SCHEMA IF NOT EXISTS {projection.Schema}", cancel);
+            await db.RunAsync($"CREATE SCHEMA IF NOT EXISTS {projection.Schema}", cancel);
             await projection.CreateAsync(db, projection.Schema, cancel);
             await tx.CommitAsync(cancel);
         }
@@ -133,13 +133,8 @@ public sealed class Projections(EventStoreOptions options, IEnumerable<IProjecti
     /// <summary>This process's runner has got to <paramref name="position"/>.</summary>
     internal void Moved(string name, long position) => Of(name).Move(position);
 
-    internal async Task<long?> SeqAsync(Guid streamId, long version, CancellationToken cancel)
-    {
-        await using var command = options.DataSource.CreateCommand($"SELECT seq_id FROM {options.Schema}.mt_events WHERE stream_id = $1 AND version = $2");
-        command.Parameters.Add(new NpgsqlParameter { Value = streamId });
-        command.Parameters.Add(new NpgsqlParameter { Value = version });
-        return await command.ExecuteScalarAsync(cancel) as long?;
-    }
+    internal async Task<long?> SeqAsync(Guid streamId, long version, CancellationToken cancel) =>
+        await options.DataSource.ScalarAsync($"SELECT seq_id FROM {options.Schema}.mt_events WHERE stream_id = $1 AND version = $2", cancel, streamId, version) as long?;
 
     async Task MovedOrPolledAsync(Task moved, CancellationToken cancel)
     {

@@ -24,7 +24,7 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
         var started = clock.GetTimestamp();
         await using var db = await options.DataSource.OpenConnectionAsync(cancel);
         // Nothing of it counts before the swap, whose own commit waits for the disk and takes all before it along.
-        await ProjectionBook.RunAsync(db, "SET synchronous_commit = off", cancel);
+        await db.RunAsync("SET synchronous_commit = off", cancel);
         await BeginAsync(db, cancel);
         var events = await TakeSettledAsync(db, cancel);
         events += await CatchUpAsync(db, cancel);
@@ -35,8 +35,8 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
     async Task BeginAsync(NpgsqlConnection db, CancellationToken cancel)
     {
         await using var tx = await db.BeginTransactionAsync(cancel);
-        await ProjectionBook.RunAsync(db, $"DROP SCHEMA IF EXISTS {_beside} CASCADE", cancel);
-        await ProjectionBook.RunAsync(db, $"CREATE SCHEMA {_beside}", cancel);
+        await db.RunAsync($"DROP SCHEMA IF EXISTS {_beside} CASCADE", cancel);
+        await db.RunAsync($"CREATE SCHEMA {_beside}", cancel);
         await projection.CreateAsync(db, _beside, cancel);
         await book.PlaceAsync(db, _row, 0, cancel);
         await book.RebuildAsync(db, _name, "building", null, cancel);
@@ -87,7 +87,7 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
         await using var tx = await db.BeginTransactionAsync(cancel);
         try
         {
-            await ProjectionBook.RunAsync(db, $"SET LOCAL lock_timeout = '{SwapTimeout}'; SET LOCAL synchronous_commit = on", cancel);
+            await db.RunAsync($"SET LOCAL lock_timeout = '{SwapTimeout}'; SET LOCAL synchronous_commit = on", cancel);
             var live = await book.HoldAsync(db, _name, cancel);
             var at = await book.PositionAsync(db, _row, cancel);
             // What the live one has taken in is settled; it cannot take in more while we hold its position.
@@ -108,28 +108,20 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
 
     async Task ReplaceAsync(NpgsqlConnection db, CancellationToken cancel)
     {
-        var tables = (string[])(await ProjectionBook.ScalarAsync(db, "SELECT array_agg(tablename::text ORDER BY tablename) FROM pg_tables WHERE schemaname = $1", cancel, _beside))!;
+        var tables = (string[])(await db.ScalarAsync("SELECT array_agg(tablename::text ORDER BY tablename) FROM pg_tables WHERE schemaname = $1", cancel, _beside))!;
         // A reader of several tables locks them in its own order, which is not known: the one that suits all readers is found by trying.
         Random.Shared.Shuffle(tables);
-        foreach (var table in tables) await ProjectionBook.RunAsync(db, $"DROP TABLE IF EXISTS {projection.Schema}.{table}", cancel);
-        foreach (var table in tables) await ProjectionBook.RunAsync(db, $"ALTER TABLE {_beside}.{table} SET SCHEMA {projection.Schema}", cancel);
-        await ProjectionBook.RunAsync(db, $"DROP SCHEMA {_beside} CASCADE", cancel);
+        foreach (var table in tables) await db.RunAsync($"DROP TABLE IF EXISTS {projection.Schema}.{table}", cancel);
+        foreach (var table in tables) await db.RunAsync($"ALTER TABLE {_beside}.{table} SET SCHEMA {projection.Schema}", cancel);
+        await db.RunAsync($"DROP SCHEMA {_beside} CASCADE", cancel);
     }
 
-    async Task<List<RecordedEvent>> PageAsync(NpgsqlConnection db, long after, long upTo, CancellationToken cancel)
-    {
-        await using var command = new NpgsqlCommand(
-            $"""
-            SELECT {RecordedEvent.Columns}
-            FROM {options.Schema}.mt_events e
-            WHERE e.seq_id > $1 AND e.seq_id <= $2
-            ORDER BY e.seq_id
-            LIMIT {Page}
-            """, db)
-        { Parameters = { new() { Value = after }, new() { Value = upTo } } };
-        var page = new List<RecordedEvent>(Page);
-        await using var rows = await command.ExecuteReaderAsync(cancel);
-        while (await rows.ReadAsync(cancel)) page.Add(RecordedEvent.From(rows));
-        return page;
-    }
+    Task<List<RecordedEvent>> PageAsync(NpgsqlConnection db, long after, long upTo, CancellationToken cancel) => db.QueryAsync(
+        $"""
+        SELECT {RecordedEvent.Columns}
+        FROM {options.Schema}.mt_events e
+        WHERE e.seq_id > $1 AND e.seq_id <= $2
+        ORDER BY e.seq_id
+        LIMIT {Page}
+        """, r => RecordedEvent.From(r), cancel, after, upTo);
 }

@@ -23,8 +23,8 @@ public sealed class ContentService : Service
 
     public override void Map(IEndpointRouteBuilder routes)
     {
-        var templates = routes.MapGroup("/v1/templates").ForPeople().WithTags("templates");
-        templates.MapPost("", Uploads.UploadAsync);
+        var templates = routes.MapGroup("/v1/templates").Needs(Permission.TemplatesRead).WithTags("templates");
+        templates.MapPost("", Uploads.UploadAsync).Needs(Permission.TemplatesWrite);
         templates.MapGet("", Uploads.ListAsync);
         templates.MapGet("{id}", Uploads.GetAsync);
     }

@@ -1,71 +1,77 @@
 using System.Security.Claims;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Encodings.Web;
 using FlatRender.Contracts;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace FlatRender.Foundation;
 
-/// <summary>Who calls: a person of a tenant.</summary>
-public sealed record Caller(TenantId TenantId, UserId UserId)
+/// <summary>Who calls: a person of a tenant, or a service for one.</summary>
+/// <param name="ExpiresAt">When the token ends; null: never.</param>
+/// <param name="SessionId">The sign-in; null for the installation's own token.</param>
+public sealed record Caller(TenantId TenantId, UserId UserId, IReadOnlyList<string> Roles, IReadOnlyList<string> Permissions, DateTimeOffset? ExpiresAt = null, Guid? SessionId = null, string? ServiceName = null)
 {
-    // An installation of one's own has one tenant and one owner; their ids never change.
-    public static readonly Caller Owner = new(new TenantId(Ids.Derived(Guid.Empty, "tenant")), new UserId(Ids.Derived(Guid.Empty, "owner")));
+    // An installation of one's own has one tenant and one owner, who looks after the installation too; their ids never change.
+    public static readonly Caller Owner = new(new TenantId(Ids.Derived(Guid.Empty, "tenant")), new UserId(Ids.Derived(Guid.Empty, "owner")), [Role.Owner, Role.Support], Permission.Of(Role.Owner, Role.Support));
 
-    public static Caller Of(HttpContext http) => new(
-        new TenantId(Guid.Parse(http.User.FindFirstValue("tenant_id")!)),
-        new UserId(Guid.Parse(http.User.FindFirstValue("user_id")!)));
+    public static Caller Of(HttpContext http) => http.Features.Get<Caller>() ?? throw new InvalidOperationException($"{http.Request.Path} is open to callers who have not signed in.");
+
+    public bool May(string permission) => Permissions.Contains(permission);
 }
 
-/// <summary>Bearer tokens of this installation: one for its owner, one for its nodes.</summary>
-public sealed class TokenAuthentication(IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Secrets secrets)
+/// <summary>Bearer tokens: a person's, a service's, the installation owner's, and the one of its nodes.</summary>
+public sealed class TokenAuthentication(IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Secrets secrets, Tokens tokens)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string Scheme_ = "token", Person = "person", Node = "node";
 
-    protected override Task<AuthenticateResult> HandleAuthenticateAsync()
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var header = Request.Headers.Authorization.ToString();
-        if (!header.StartsWith("Bearer ", StringComparison.Ordinal)) return Task.FromResult(AuthenticateResult.NoResult());
+        if (!header.StartsWith("Bearer ", StringComparison.Ordinal)) return AuthenticateResult.NoResult();
         var token = header["Bearer ".Length..].Trim();
-        if (Same(token, secrets.ApiToken))
-            return Accept(Person, new("tenant_id", Caller.Owner.TenantId.ToString()), new("user_id", Caller.Owner.UserId.ToString()));
-        if (Same(token, secrets.NodeToken)) return Accept(Node);
-        return Task.FromResult(AuthenticateResult.Fail("The token is not valid."));
+        if (Tokens.Same(token, secrets.NodeToken)) return Accept(Node, []);
+        var (caller, why) = await tokens.CheckAsync(token, Context.RequestAborted);
+        if (caller is { ServiceName: not null })
+        {
+            // A service acts for the tenant that it names with each call.
+            if (!TenantId.TryParse(Request.Headers["X-Tenant-Id"], out var tenant)) return AuthenticateResult.Fail("A service names the tenant in X-Tenant-Id.");
+            caller = caller with { TenantId = tenant };
+        }
+        if (caller is null) return AuthenticateResult.Fail(why);
+        Context.Features.Set(caller);
+        return Accept(Person, caller.Permissions);
     }
 
-    static Task<AuthenticateResult> Accept(string role, params Claim[] claims)
+    static AuthenticateResult Accept(string role, IReadOnlyList<string> permissions)
     {
-        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Role, role), .. claims], Scheme_);
-        return Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Scheme_)));
+        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Role, role), .. permissions.Select(p => new Claim(Access.Permitted, p))], Scheme_);
+        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Scheme_));
     }
-
-    // In constant time: how long a refusal takes tells nothing about the secret.
-    static bool Same(string given, string secret) => secret.Length > 0 && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(given), Encoding.UTF8.GetBytes(secret));
 }
 
-/// <summary>What an endpoint group says about who may call it.</summary>
+/// <summary>What an endpoint or a group of them says about who may call it.</summary>
 public static class Access
 {
+    internal const string Permitted = "permission";
+
     public static IServiceCollection AddTokenAccess(this IServiceCollection services)
     {
+        services.AddSingleton<Tokens>();
         services.AddAuthentication(TokenAuthentication.Scheme_).AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.Scheme_, null);
-        services.AddAuthorizationBuilder()
-            .AddPolicy(TokenAuthentication.Person, p => p.RequireRole(TokenAuthentication.Person))
-            .AddPolicy(TokenAuthentication.Node, p => p.RequireRole(TokenAuthentication.Node))
-            // Nothing is open by oversight.
-            .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
+        // Nothing is open by oversight.
+        services.AddAuthorizationBuilder().SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
         return services;
     }
 
-    public static RouteGroupBuilder ForPeople(this RouteGroupBuilder group) => group.RequireAuthorization(TokenAuthentication.Person);
-    public static RouteGroupBuilder ForNodes(this RouteGroupBuilder group) => group.RequireAuthorization(TokenAuthentication.Node);
+    public static T ForPeople<T>(this T endpoints) where T : IEndpointConventionBuilder => endpoints.RequireAuthorization(p => p.RequireRole(TokenAuthentication.Person));
+    public static T ForNodes<T>(this T endpoints) where T : IEndpointConventionBuilder => endpoints.RequireAuthorization(p => p.RequireRole(TokenAuthentication.Node));
+
+    /// <summary>For callers with this permission; on an endpoint, on top of what its group asks.</summary>
+    public static T Needs<T>(this T endpoints, string permission) where T : IEndpointConventionBuilder => endpoints.RequireAuthorization(p => p.RequireClaim(Permitted, permission));
 }

@@ -1,3 +1,4 @@
+using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Foundation;
 using FlatRender.Gateway.Sockets;
@@ -19,7 +20,6 @@ public sealed class GatewayService : Service
     {
         services.AddSingleton<LiveProgress>();
         services.AddSingleton(LiveLimits.Default);
-        services.AddSingleton<Doorkeeper>();
         services.AddSingleton<LiveHub>();
         services.AddHostedService(s => s.GetRequiredService<LiveHub>());
         // It writes addresses with their queries, and a socket's token is in one: not at any level.
@@ -31,19 +31,19 @@ public sealed class GatewayService : Service
     public override void Consume(IBusRegistrationConfigurator bus)
     {
         bus.AddConsumer<LiveFacts, LiveQueue>();
-        bus.AddRequestClient<Contracts.FindTemplate>(RequestTimeout.After(s: 10));
-        bus.AddRequestClient<Contracts.PrepareRender>(RequestTimeout.After(m: 3));
+        bus.AddRequestClient<FindTemplate>(RequestTimeout.After(s: 10));
+        bus.AddRequestClient<PrepareRender>(RequestTimeout.After(m: 3));
     }
 
     public override void Map(IEndpointRouteBuilder routes)
     {
-        var renders = routes.MapGroup("/v1/renders").ForPeople().WithTags("renders");
+        var renders = routes.MapGroup("/v1/renders").Needs(Permission.RendersRead).WithTags("renders");
         // Images travel inside, as data: URIs.
-        renders.MapPost("", Renders.SubmitAsync).WithMetadata(new Microsoft.AspNetCore.Mvc.RequestSizeLimitAttribute(64L << 20));
+        renders.MapPost("", Renders.SubmitAsync).WithMetadata(new Microsoft.AspNetCore.Mvc.RequestSizeLimitAttribute(64L << 20)).Needs(Permission.RendersWrite);
         renders.MapGet("", Renders.ListAsync);
         renders.MapGet("{id}", Renders.GetAsync);
-        renders.MapPost("{id}/cancel", Renders.CancelAsync);
-        renders.MapPost("{id}/retry", Renders.RetryAsync);
+        renders.MapPost("{id}/cancel", Renders.CancelAsync).Needs(Permission.RendersWrite);
+        renders.MapPost("{id}/retry", Renders.RetryAsync).Needs(Permission.RendersWrite);
         renders.MapGet("{id}/events", Timeline.ListAsync);
         renders.MapGet("{id}/film", Renders.FilmAsync);
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync);

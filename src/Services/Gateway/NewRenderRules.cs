@@ -6,7 +6,7 @@ namespace FlatRender.Gateway;
 /// <summary>What a request for a render must be, before its template is even looked at. What the template says about it, preflight checks.</summary>
 public sealed class NewRenderRules : AbstractValidator<NewRender>
 {
-    const int MostInputs = 500, LongestKey = 200, LongestRate = 32;
+    const int MostInputs = 500, LongestKey = 200, LongestRate = 32, MostTags = 16, LongestTag = 64;
 
     public NewRenderRules()
     {
@@ -15,6 +15,7 @@ public sealed class NewRenderRules : AbstractValidator<NewRender>
         RuleFor(r => r.Fps).MaximumLength(LongestRate).WithErrorCode("BAD_FPS").WithMessage("A frame rate looks like 30, 29.97 or 30000/1001.");
         RuleFor(r => r.Inputs).Must(inputs => inputs is null || inputs.Count <= MostInputs).WithErrorCode("TOO_MANY_INPUTS").WithMessage($"At most {MostInputs} fields may be filled in.");
         RuleFor(r => r.Inputs).Must(inputs => inputs is null || inputs.All(i => i.Key.Length is > 0 and <= LongestKey && i.Value is not null)).WithErrorCode("BAD_INPUT").WithMessage($"Each input has a key of 1 to {LongestKey} characters and a text as its value.");
+        RuleFor(r => r.Tags).Must(tags => tags is null || tags.Count <= MostTags && tags.All(t => t is { Length: > 0 and <= LongestTag } && t.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))).WithErrorCode("BAD_TAGS").WithMessage($"At most {MostTags} tags, each of 1 to {LongestTag} letters, digits, '-', '_' or '.'.");
     }
 
     /// <returns>Everything wrong at once; empty when nothing is.</returns>

@@ -37,7 +37,7 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
         var film = prepared!.Message;
         var planSeconds = Math.Round(clock.GetElapsedTime(began).TotalSeconds, 4);
         var since = clock.GetTimestamp();
-        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds), cancel);
+        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, null, ask.Tags is { Count: > 0 } tags ? tags : null)), cancel);
 
         // Accepted means stored: the answer waits for the first fact to be committed and seen.
         if (!await projections.WaitForAsync(JobViews.ProjectionName, id.Value, 1, CommitPatience, cancel))

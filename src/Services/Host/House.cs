@@ -71,6 +71,7 @@ static class House
     {
         var database = app.Services.GetRequiredService<NpgsqlDataSource>();
         await Migration.ApplyAsync(database, "eventstore", CancellationToken.None);
+        await Tokens.UpdateSchemaAsync(database, CancellationToken.None);
         foreach (var service in options.Services) await service.UpdateSchemaAsync(database, CancellationToken.None);
     }
 

@@ -56,7 +56,7 @@ public sealed class Agent : IAsyncDisposable
         foreach (var (name, script) in settings.Engines)
         {
             var folder = Directory.CreateDirectory(Path.Combine(settings.Home, "scratch", $"spare-{name}")).FullName;
-            var engine = await Engine.Start(name, script, folder, settings.MemoryMb, confinement, clock, ct);
+            var engine = await Engine.Start(name, script, folder, settings.Limits, confinement, clock, ct);
             digests[name] = engine.Digest;
             spares.Add(engine);
         }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace FlatRender.Render;
 
 /// <summary>Hands waiting tasks to free nodes, takes back what was lost. Any number may run: the leases decide.</summary>
-sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, Bell bell, LiveBoard live, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
+sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, LiveBoard live, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
 {
     // Rung awake for new work; this is the slow look behind it, for backoffs and leases that run out.
     static readonly TimeSpan SlowLook = TimeSpan.FromMilliseconds(500);
@@ -20,7 +20,7 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, Bell bel
         {
             try
             {
-                await bell.WaitAsync(SlowLook, stopping);
+                await work.News.WaitAsync(SlowLook, clock, stopping);
                 await SweepAsync(stopping);
                 while (await HandOutAsync(stopping))
                 {

@@ -14,8 +14,11 @@ sealed partial class WorkBook
     /// <summary>Failures of one task before its render is given up.</summary>
     const int MaxFailures = 3;
 
-    /// <summary>Samples drawn again when a segment is checked.</summary>
-    const int Samples = 1;
+    /// <summary>Frames of a chunk that are drawn again when it is checked, where drawing is dear. Where it is cheap, all are: only that finds every wrong picture.</summary>
+    const int Samples = 2;
+
+    /// <summary>Longer films have each segment decoded when it is checked: damage found only in the finished film would cost a second look at all of it.</summary>
+    const int LongFilm = 3000;
 
     /// <summary>Leases the next task for this node, or says there is none: by priority, then the tenant with the least under way, then age.</summary>
     public async Task<NodeTask?> LeaseAsync(NodeId node, int slots, CancellationToken cancel)
@@ -54,18 +57,20 @@ sealed partial class WorkBook
     {
         // Ten seconds a frame is far beyond any real template at 4K; a hang is found without cutting off the slow.
         var deadline = 60 + t.Count * 10.0;
-        if (t.Kind == "render") return new RenderTask(lease, t.Epoch, t.Job, t.Film, t.Template, deadline, "skottie", t.First, t.Count);
+        if (t.Kind == "render") return new RenderTask(lease, t.Epoch, t.Job, t.Film, t.Template, deadline, t.Film.Engine, t.First, t.Count);
         var segments = await database.QueryAsync(
             "SELECT result::text FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND state = 'done' AND ($2 OR chunk = $3) ORDER BY chunk",
             row => ((TaskRendered)JsonSerializer.Deserialize<NodeResult>(row.GetString(0), Wire.Json)!).Segment,
             cancel, t.Job.Value, t.Kind == "assemble", t.Chunk);
         return t.Kind == "validate"
-            ? new ValidateTask(lease, t.Epoch, t.Job, t.Film, t.Template, deadline, "skottie", segments.Single(), SamplesOf(t))
+            ? new ValidateTask(lease, t.Epoch, t.Job, t.Film, t.Template, deadline, t.Film.Engine, segments.Single(), SamplesOf(t), Decode: t.Film.Frames > LongFilm)
             : new AssembleTask(lease, t.Epoch, t.Job, t.Film, t.Template, deadline, segments, t.Film.Frames / 2);
     }
 
     // Spread over the chunk by its place in the film, so that repeated checks look at the same frames.
-    static int[] SamplesOf(Leased t) => [.. Enumerable.Range(0, Samples).Select(i => t.First + (int)((t.Chunk * 7919L + i * 104729L) % t.Count)).Distinct()];
+    static int[] SamplesOf(Leased t) => t.Film.Engine == "skottie"
+        ? [.. Enumerable.Range(t.First, t.Count)]
+        : [.. Enumerable.Range(0, Samples).Select(i => t.First + (int)((t.Chunk * 7919L + i * 104729L) % t.Count)).Distinct()];
 
     /// <summary>Keeps a node's leases alive.</summary>
     /// <returns>The leases it names that are not its own any more: it must drop them.</returns>
@@ -88,7 +93,7 @@ sealed partial class WorkBook
             UPDATE render.tasks SET state = 'waiting', lease_id = NULL, node_id = NULL, lease_until = NULL
             WHERE state = 'leased' AND ($1::uuid IS NULL AND lease_until < $2 OR node_id = $1 AND ($3::uuid IS NULL OR lease_id = $3))
             """, cancel, node?.Value, clock.GetUtcNow(), lease?.Value);
-        if (back > 0) bell.Ring();
+        if (back > 0) News.Raise();
     }
 
     /// <summary>Takes in a result, once.</summary>

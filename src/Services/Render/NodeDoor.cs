@@ -8,7 +8,7 @@ namespace FlatRender.Render;
 /// <summary>Where node agents call home.</summary>
 static class NodeDoor
 {
-    public static async Task<IResult> RegisterAsync(NodeRegistration node, NodeBook nodes, WorkBook work, Bell bell, ILogger<NodeBook> log, CancellationToken cancel)
+    public static async Task<IResult> RegisterAsync(NodeRegistration node, NodeBook nodes, WorkBook work, ILogger<NodeBook> log, CancellationToken cancel)
     {
         if (node.Slots is < 1 or > 1024) return Refuse.Invalid("BAD_NODE", "A node has 1 to 1024 slots.");
         if (!Uri.TryCreate(node.Url, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https")) return Refuse.Invalid("BAD_NODE", "A node's url is an absolute http or https address.");
@@ -16,7 +16,7 @@ static class NodeDoor
         await work.TakeBackAsync(node.NodeId, null, cancel);
         await nodes.JoinAsync(node, cancel);
         log.LogInformation("Node {Node} ({Id}) joined with {Slots} slots", node.Name, node.NodeId, node.Slots);
-        bell.Ring();
+        work.News.Raise();
         return Results.Json(new NodeWelcome(NodeBook.Heartbeat.TotalSeconds), Wire.Json);
     }
 
@@ -32,13 +32,23 @@ static class NodeDoor
         return Results.Json(new NodeOrders(dropped), Wire.Json);
     }
 
-    public static async Task<IResult> ResultAsync(NodeId id, NodeResult result, WorkBook work, LiveBoard live, CancellationToken cancel)
+    public static async Task<IResult> ResultAsync(NodeId id, NodeResult result, WorkBook work, LiveBoard live, Blobs blobs, CancellationToken cancel)
     {
+        // A result is its files: one that names a file which never came, or is gone, is no result.
+        var lost = FilesOf(result).FirstOrDefault(digest => !Blobs.IsDigest(digest) || !blobs.Exists(digest));
+        if (lost is not null) result = new TaskFailed(result.LeaseId, result.Epoch, result.Times, "NODE_FAULT", $"The result names the file {lost}, which is not here.");
         live.Ended(result.LeaseId);
         return await work.CompleteAsync(id, result, cancel)
             ? Results.NoContent()
             : Refuse.Conflict("LEASE_LOST", $"Lease {result.LeaseId}, epoch {result.Epoch}, is not this node's any more; the result is not wanted.");
     }
+
+    static IEnumerable<string> FilesOf(NodeResult result) => result switch
+    {
+        TaskRendered rendered => [rendered.Segment.SegmentDigest, rendered.Segment.ManifestDigest],
+        TaskAssembled { Film: { } film } => [film.Digest, film.ThumbnailDigest],
+        _ => [],
+    };
 
     public static async Task<IResult> LeaveAsync(NodeId id, NodeBook nodes, WorkBook work, CancellationToken cancel)
     {

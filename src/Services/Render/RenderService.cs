@@ -23,7 +23,6 @@ public sealed class RenderService : Service
         services.AddSingleton<WorkBook>();
         services.AddSingleton<NodeBook>();
         services.AddSingleton<LiveBoard>();
-        services.AddSingleton<Bell>();
         services.AddSingleton<NodeCalls>();
         services.AddHttpClient(NodeCalls.Client, http => http.Timeout = TimeSpan.FromSeconds(10));
         services.AddHostedService<Dispatcher>();
@@ -44,25 +43,4 @@ public sealed class RenderService : Service
         nodes.MapPost("{id}/results", NodeDoor.ResultAsync);
         nodes.MapPost("{id}/leave", NodeDoor.LeaveAsync);
     }
-}
-
-/// <summary>Wakes the dispatcher: there is new work, or a free slot. Many rings before it looks are one.</summary>
-public sealed class Bell
-{
-    readonly SemaphoreSlim _rung = new(0, 1);
-
-    public void Ring()
-    {
-        try
-        {
-            _rung.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // It rings already.
-        }
-    }
-
-    /// <summary>Waits for a ring, or for <paramref name="atMost"/>.</summary>
-    public Task<bool> WaitAsync(TimeSpan atMost, CancellationToken cancel) => _rung.WaitAsync(atMost, cancel);
 }

@@ -16,8 +16,11 @@ sealed record FarmJob(JobId Id, TenantId Tenant, int Order, string Stage, string
 delegate Task Tell(object message, CancellationToken cancel);
 
 /// <summary>The farm's book of jobs and tasks. Each change of a job happens under its row's lock, and what the pipeline must hear of it is told after the commit.</summary>
-sealed partial class WorkBook(NpgsqlDataSource database, Tell tell, TimeProvider clock, Bell bell, LiveBoard live)
+sealed partial class WorkBook(NpgsqlDataSource database, Tell tell, TimeProvider clock, LiveBoard live)
 {
+    /// <summary>There is new work, or a free slot: wakes the dispatcher.</summary>
+    public Signal News { get; } = new();
+
     const string JobColumns = "job_id, tenant_id, work_order, stage, template_digest, film::text, started_order, reported_order, spent::text";
 
     /// <summary>Takes in an order of the pipeline. Older than the one in the book: ignored.</summary>
@@ -93,7 +96,7 @@ sealed partial class WorkBook(NpgsqlDataSource database, Tell tell, TimeProvider
     public async Task HoldAsync(JobId id, bool held, CancellationToken cancel)
     {
         await database.RunAsync("UPDATE render.jobs SET held = $2 WHERE job_id = $1", cancel, id.Value, held);
-        bell.Ring();
+        News.Raise();
     }
 
     /// <summary>Changes one job under its lock, sees what that means for it, commits, then tells the pipeline.</summary>
@@ -111,7 +114,7 @@ sealed partial class WorkBook(NpgsqlDataSource database, Tell tell, TimeProvider
         }
 
         foreach (var report in reports) await tell(report, cancel);
-        bell.Ring();
+        News.Raise();
     }
 
     static FarmJob Job(NpgsqlDataReader row) => new(

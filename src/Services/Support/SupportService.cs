@@ -1,3 +1,4 @@
+using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Foundation;
 using Microsoft.AspNetCore.Builder;
@@ -23,7 +24,7 @@ public sealed class SupportService : Service
 
     public override void Map(IEndpointRouteBuilder routes)
     {
-        var support = routes.MapGroup("/v1/support").ForPeople().WithTags("support");
+        var support = routes.MapGroup("/v1/support").Needs(Permission.SupportRead).WithTags("support");
         support.MapGet("jobs/{id:guid}/replay", History.ReplayAsync);
         support.MapGet("verify", History.VerifyAsync);
         support.MapGet("export", History.ExportAsync);
@@ -31,7 +32,7 @@ public sealed class SupportService : Service
         support.MapGet("nodes", Inquiries.NodesAsync);
         support.MapGet("usage", Inquiries.UsageAsync);
         support.MapGet("projections", Inquiries.ProjectionsAsync);
-        support.MapPost("projections/{name}/rebuild", Inquiries.RebuildAsync);
-        support.MapPost("projections/{name}/resume", Inquiries.ResumeAsync);
+        support.MapPost("projections/{name}/rebuild", Inquiries.RebuildAsync).Needs(Permission.SupportWrite);
+        support.MapPost("projections/{name}/resume", Inquiries.ResumeAsync).Needs(Permission.SupportWrite);
     }
 }

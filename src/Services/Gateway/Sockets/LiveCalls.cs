@@ -15,6 +15,9 @@ sealed class LiveCalls(Watcher watcher, LiveJob? job, Caller? caller, LiveProgre
             case LiveCancelJob { JobId: { } id } when id != job.Id:
                 watcher.Tell(new LiveError("FORBIDDEN", "This socket is another render's."));
                 break;
+            case LiveCancelJob when !caller.May(Permission.RendersWrite):
+                watcher.Tell(new LiveError("FORBIDDEN", "You may watch this render, not cancel it."));
+                break;
             case LiveCancelJob when fold.IsTerminal:
                 watcher.Outbox.TellLate(Beat.Json(new LiveError("NOT_CANCELLABLE", $"The render is {fold.Step} already.")));
                 break;

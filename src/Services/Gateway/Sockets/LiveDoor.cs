@@ -13,6 +13,7 @@ namespace FlatRender.Gateway.Sockets;
 static class LiveDoor
 {
     public const string Protocol = "flatrender.v1";
+    const string Away = "the store is away for the moment";
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -21,6 +22,22 @@ static class LiveDoor
         // The door looks at the token itself, after the upgrade: only so can a browser be told what is wrong with it.
         routes.Map("/ws/v1/render/{job_id}", routes.CreateApplicationBuilder().Use(KeepConnection).UseWebSockets().Use((HttpContext http, RequestDelegate _) => OpenAsync(http)).Build())
             .AllowAnonymous().WithTags("live").ExcludeFromDescription();
+    }
+
+    static async ValueTask<Verdict> CallerAsync(HttpContext http)
+    {
+        if (http.Request.Query["token"] is not [{ Length: > 0 } token]) return new(null, "Sign in first: the address carries a token.");
+        try
+        {
+            var verdict = await http.RequestServices.GetRequiredService<Tokens>().CheckAsync(token, http.RequestAborted);
+            // A service watches nothing: it has no tenant of its own.
+            return verdict.Caller is { ServiceName: not null } ? new(null, "This is for people.") : verdict;
+        }
+        catch (NpgsqlException)
+        {
+            // Who signed cannot be looked up. The client may come again with the same token.
+            return new(null, "");
+        }
     }
 
     static Task KeepConnection(HttpContext http, RequestDelegate next)
@@ -57,26 +74,28 @@ static class LiveDoor
     {
         var hub = http.RequestServices.GetRequiredService<LiveHub>();
         using var socket = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { SubProtocol = Protocol, KeepAliveInterval = TimeSpan.Zero });
-        var admitted = http.RequestServices.GetRequiredService<Doorkeeper>().Admit(http.Request.Query["token"]);
-        var watcher = new Watcher(socket, http.Features.GetRequiredFeature<Connection>().Stream, hub.Pace, admitted?.Expires ?? DateTimeOffset.MaxValue, http.Abort);
+        // No header carries it: browsers cannot set headers on a WebSocket.
+        var (caller, why) = await CallerAsync(http);
+        var watcher = new Watcher(socket, http.Features.GetRequiredFeature<Connection>().Stream, hub.Pace, caller?.ExpiresAt ?? DateTimeOffset.MaxValue, http.Abort);
         LiveJob? job = null;
         hub.Greet(watcher);
         try
         {
-            if (admitted is null) watcher.Outbox.Close(LiveClose.Unauthorized, "sign in: the token is missing, wrong or expired");
+            if (caller is null && why == "") watcher.Outbox.Close(LiveClose.GoingAway, Away);
+            else if (caller is null) watcher.Outbox.Close(LiveClose.Unauthorized, why);
             else if (!JobId.TryParse(http.Request.RouteValues["job_id"] as string, out var id) || (job = await hub.EnterAsync(id, http.RequestAborted)) is null) watcher.Outbox.Close(LiveClose.NotFound, "there is no such render");
-            else if (job.Fold!.Tenant != admitted.Caller.TenantId) watcher.Outbox.Close(LiveClose.Forbidden, "this render is not yours");
+            else if (job.Fold!.Tenant != caller.TenantId || !caller.May(Permission.RendersRead)) watcher.Outbox.Close(LiveClose.Forbidden, "this render is not yours");
             else job.Join(watcher);
         }
         catch (Exception e) when (e is NpgsqlException or TimeoutException)
         {
             // Who comes again in a moment may find the store there.
-            watcher.Outbox.Close(LiveClose.GoingAway, "the store is away for the moment");
+            watcher.Outbox.Close(LiveClose.GoingAway, Away);
         }
 
         try
         {
-            var calls = new LiveCalls(watcher, job, admitted?.Caller, http.RequestServices.GetRequiredService<LiveProgress>(), http.RequestServices.GetRequiredService<IBus>());
+            var calls = new LiveCalls(watcher, job, caller, http.RequestServices.GetRequiredService<LiveProgress>(), http.RequestServices.GetRequiredService<IBus>());
             await watcher.ListenAsync(calls.HearAsync);
         }
         finally

@@ -6,13 +6,25 @@ namespace FlatRender.Gateway.Sockets;
 
 /// <summary>What this gateway hears of renders, whichever process it happened in. Every gateway hears everything: the queue is its own, and goes with it.</summary>
 public sealed class LiveFacts(LiveHub hub, LiveProgress live) :
-    IConsumer<RenderProgress>,
+    IConsumer<RenderProgress>, IConsumer<NodeCrashed>, IConsumer<ChunkExpired>,
     IConsumer<JobRequeued>, IConsumer<JobRendering>, IConsumer<JobValidating>, IConsumer<JobFramesAccepted>, IConsumer<JobRepair>,
     IConsumer<JobDone>, IConsumer<JobFailed>, IConsumer<JobCancelled>, IConsumer<JobHeld>, IConsumer<JobReleased>
 {
     public Task Consume(ConsumeContext<RenderProgress> context)
     {
         hub.Progressed(context.Message);
+        return Task.CompletedTask;
+    }
+
+    public Task Consume(ConsumeContext<NodeCrashed> context)
+    {
+        hub.Troubled(context.Message.JobId, "node_crashed", context.Message.NodeId, context.Message.Reason);
+        return Task.CompletedTask;
+    }
+
+    public Task Consume(ConsumeContext<ChunkExpired> context)
+    {
+        hub.Troubled(context.Message.JobId, "node_lost", context.Message.NodeId, context.Message.Reason);
         return Task.CompletedTask;
     }
 

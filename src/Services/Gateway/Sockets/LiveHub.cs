@@ -47,6 +47,12 @@ public sealed partial class LiveHub(Streams streams, LiveProgress live, Vocabula
         if (_jobs.TryGetValue(progress.JobId, out var job)) job.Changed(progress.Preview);
     }
 
+    /// <summary>A node has failed a render, whose work goes on with another.</summary>
+    public void Troubled(JobId id, string what, NodeId node, string reason)
+    {
+        if (_jobs.TryGetValue(id, out var job)) job.Troubled(what, node, reason);
+    }
+
     /// <summary>A socket is looked after from its first moment: also one that is only to be sent away.</summary>
     internal void Greet(Watcher watcher)
     {

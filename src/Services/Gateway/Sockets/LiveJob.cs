@@ -14,6 +14,7 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
     ITimer? _timer;
     int _guests;
     long _beatAt = long.MinValue / 2, _pictureAt = long.MinValue / 2;
+    (string What, NodeId Node, long At) _trouble;
     bool _changed, _beatComes, _gone;
 
     public JobId Id => id;
@@ -84,6 +85,26 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
         }
 
         if (!over) Changed(null);
+    }
+
+    /// <summary>Told once, however many pieces of work the node had in hand.</summary>
+    public void Troubled(string what, NodeId node, string reason)
+    {
+        ReadOnlyMemory<byte> message;
+        Watcher[] told;
+        long seq;
+        lock (_gate)
+        {
+            var now = pace.Now;
+            if (_fold is null or { IsTerminal: true } || _trouble.Node == node && _trouble.What == what && now - _trouble.At < pace.Farewell) return;
+            _trouble = (what, node, now);
+            seq = _fold.Seq;
+            message = Beat.Json(new LiveNodeEvent(id, what, node, true, reason, seq));
+            told = _watchers;
+        }
+
+        foreach (var watcher in told) watcher.Outbox.Tell(message, seq);
+        Changed(null);
     }
 
     List<LiveMessage> Take(IReadOnlyList<RecordedEvent> facts)

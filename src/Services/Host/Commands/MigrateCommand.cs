@@ -18,6 +18,8 @@ static class MigrateCommand
 
         await Migration.ApplyAsync(database, "eventstore", cancel);
         Console.WriteLine("eventstore is up to date.");
+        await Tokens.UpdateSchemaAsync(database, cancel);
+        Console.WriteLine("access is up to date.");
         foreach (var service in services)
         {
             await service.UpdateSchemaAsync(database, cancel);

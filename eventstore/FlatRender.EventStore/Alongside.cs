@@ -1,0 +1,59 @@
+using Npgsql;
+
+namespace FlatRender.EventStore;
+
+/// <summary>Facts for one stream, in order.</summary>
+/// <param name="Type">The stream's kind, snake_case.</param>
+public sealed record StreamFacts(Guid StreamId, string Type, IReadOnlyList<object> Facts);
+
+/// <summary>Appends facts in a transaction of the caller's: they are history when its rows are there, and never were when they are not.</summary>
+public sealed class Alongside(EventStoreOptions options, Wake wake, TimeProvider clock)
+{
+    /// <summary>
+    /// Stands on whatever each stream is at. Locks the streams until the transaction ends, so it is called last in it: whoever commits to one of them waits that long,
+    /// and so does every reader of facts that is at the numbers drawn here.
+    /// </summary>
+    /// <param name="db">In a transaction.</param>
+    /// <exception cref="ConcurrencyException">The stream was born by another at the same moment; the transaction must be begun again.</exception>
+    public async Task AppendAsync(NpgsqlConnection db, IReadOnlyCollection<StreamFacts> facts, string actor, CancellationToken cancel)
+    {
+        if (facts.Count == 0) return;
+        var streams = facts.GroupBy(f => f.StreamId).OrderBy(s => s.Key).ToArray();
+        var ends = await EndsAsync(db, [.. streams.Select(s => s.Key)], cancel);
+        var units = new List<UnitOfWork>(streams.Length);
+        var now = clock.GetUtcNow();
+        foreach (var stream in streams)
+        {
+            var unit = new UnitOfWork(stream.Key, stream.First().Type, options.Vocabulary, FactHeaders.Of(actor, null), now);
+            if (ends.TryGetValue(stream.Key, out var end)) unit.StandOn(end.Version, end.Hash);
+            foreach (var fact in stream.SelectMany(s => s.Facts)) unit.Append(fact);
+            units.Add(unit);
+        }
+        await using var append = Append.Of(db, options.Schema, units);
+        var accepted = 0;
+        await using var rows = await append.ExecuteReaderAsync(cancel);
+        while (await rows.ReadAsync(cancel)) accepted++;
+        if (accepted < units.Count) throw new ConcurrencyException(streams[0].Key, 0);
+    }
+
+    /// <summary>Wakes who waits for facts: once the transaction has committed. Forgotten, they are seen at the next poll.</summary>
+    public void Committed() => wake.Committed(facts: true, agenda: false);
+
+    // In the order of the append's own locks.
+    async Task<Dictionary<Guid, (long Version, string? Hash)>> EndsAsync(NpgsqlConnection db, Guid[] streams, CancellationToken cancel)
+    {
+        await using var command = new NpgsqlCommand(
+            $"""
+            SELECT s.id, s.version, (SELECT e.headers->>'hash' FROM {options.Schema}.mt_events e WHERE e.stream_id = s.id AND e.version = s.version)
+            FROM {options.Schema}.mt_streams s
+            WHERE s.id = ANY ($1)
+            ORDER BY s.id
+            FOR NO KEY UPDATE
+            """, db)
+        { Parameters = { new() { Value = streams } } };
+        var ends = new Dictionary<Guid, (long, string?)>();
+        await using var rows = await command.ExecuteReaderAsync(cancel);
+        while (await rows.ReadAsync(cancel)) ends[rows.GetGuid(0)] = (rows.GetInt64(1), rows.IsDBNull(2) ? null : rows.GetString(2));
+        return ends;
+    }
+}

@@ -1,0 +1,59 @@
+using Npgsql;
+
+namespace FlatRender.EventStore;
+
+/// <summary>SQL as it is written, with positional parameters ($1 ...): no mapper between a query and its rows.</summary>
+public static class Sql
+{
+    /// <summary>A command on this connection, for rows that are read one by one.</summary>
+    public static NpgsqlCommand Command(this NpgsqlConnection connection, string sql, params ReadOnlySpan<object?> values)
+    {
+        var command = new NpgsqlCommand(sql, connection);
+        foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
+        return command;
+    }
+
+    /// <returns>Rows affected.</returns>
+    public static async Task<int> RunAsync(this NpgsqlConnection connection, string sql, CancellationToken cancel, params object?[] values)
+    {
+        await using var command = connection.Command(sql, values);
+        return await command.ExecuteNonQueryAsync(cancel);
+    }
+
+    public static async Task<List<T>> QueryAsync<T>(this NpgsqlConnection connection, string sql, Func<NpgsqlDataReader, T> row, CancellationToken cancel, params object?[] values)
+    {
+        await using var command = connection.Command(sql, values);
+        var found = new List<T>();
+        await using var rows = await command.ExecuteReaderAsync(cancel);
+        while (await rows.ReadAsync(cancel)) found.Add(row(rows));
+        return found;
+    }
+
+    /// <returns>The first value of the first row; null where there is none, or where it is NULL.</returns>
+    public static async Task<object?> ScalarAsync(this NpgsqlConnection connection, string sql, CancellationToken cancel, params object?[] values)
+    {
+        await using var command = connection.Command(sql, values);
+        return await command.ExecuteScalarAsync(cancel) is var value and not DBNull ? value : null;
+    }
+
+    public static async Task<int> RunAsync(this NpgsqlDataSource database, string sql, CancellationToken cancel, params object?[] values)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancel);
+        return await connection.RunAsync(sql, cancel, values);
+    }
+
+    public static async Task<List<T>> QueryAsync<T>(this NpgsqlDataSource database, string sql, Func<NpgsqlDataReader, T> row, CancellationToken cancel, params object?[] values)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancel);
+        return await connection.QueryAsync(sql, row, cancel, values);
+    }
+
+    public static async Task<object?> ScalarAsync(this NpgsqlDataSource database, string sql, CancellationToken cancel, params object?[] values)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancel);
+        return await connection.ScalarAsync(sql, cancel, values);
+    }
+
+    /// <summary>The column's text, or null.</summary>
+    public static string? Text(this NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
+}
