@@ -24,6 +24,7 @@ public sealed class GatewayService : Service
         services.AddHostedService(s => s.GetRequiredService<LiveHub>());
         // It writes addresses with their queries, and a socket's token is in one: not at any level.
         services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning));
+        services.AddSingleton<Till>();
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
     }
@@ -32,6 +33,7 @@ public sealed class GatewayService : Service
     {
         bus.AddConsumer<LiveFacts, LiveQueue>();
         bus.AddRequestClient<FindTemplate>(RequestTimeout.After(s: 10));
+        bus.AddRequestClient<HoldCredits>(RequestTimeout.After(s: 20));
         bus.AddRequestClient<PrepareRender>(RequestTimeout.After(m: 3));
     }
 
@@ -45,7 +47,7 @@ public sealed class GatewayService : Service
         renders.MapPost("{id}/cancel", Renders.CancelAsync).Needs(Permission.RendersWrite);
         renders.MapPost("{id}/retry", Renders.RetryAsync).Needs(Permission.RendersWrite);
         renders.MapGet("{id}/events", Timeline.ListAsync);
-        renders.MapGet("{id}/film", Renders.FilmAsync);
+        renders.MapGet("{id}/film", Renders.FilmAsync).DisableRequestTimeout();
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync);
         LiveDoor.Map(routes);
     }

@@ -21,7 +21,7 @@ static class LiveDoor
         stopping.Register(routes.ServiceProvider.GetRequiredService<LiveHub>().SendAllAway);
         // The door looks at the token itself, after the upgrade: only so can a browser be told what is wrong with it.
         routes.Map("/ws/v1/render/{job_id}", routes.CreateApplicationBuilder().Use(KeepConnection).UseWebSockets().Use((HttpContext http, RequestDelegate _) => OpenAsync(http)).Build())
-            .AllowAnonymous().WithTags("live").ExcludeFromDescription();
+            .AllowAnonymous().DisableRequestTimeout().WithTags("live").ExcludeFromDescription();
     }
 
     static async ValueTask<Verdict> CallerAsync(HttpContext http)
