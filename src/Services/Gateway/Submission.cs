@@ -7,7 +7,7 @@ using MassTransit;
 namespace FlatRender.Gateway;
 
 /// <summary>Takes a new render from its request to its first stored fact.</summary>
-public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, TimeProvider clock)
+public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, Till till, TimeProvider clock)
 {
     static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(15);
 
@@ -35,6 +35,7 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
 
         answer.Is(out Response<RenderPrepared>? prepared);
         var film = prepared!.Message;
+        if (await till.HoldAsync(new HoldCredits(id, caller.TenantId, Attempt: 1, AfterOrder: 0, Price.OfMinor(film.Film.Width, film.Film.Height, film.Film.Frames)), cancel) is { } unpaid) return (null, unpaid);
         var planSeconds = Math.Round(clock.GetElapsedTime(began).TotalSeconds, 4);
         var since = clock.GetTimestamp();
         await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, ask.Tags is { Count: > 0 } tags ? tags : null)), cancel);

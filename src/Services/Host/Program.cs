@@ -41,7 +41,8 @@ static int Usage()
     Console.Error.WriteLine("""
         usage: FlatRender.Host serve [--roles all|gateway,render,...] [--urls URL] [--home DIR] [--broker memory|amqp://...] [--database CONNECTION]
                FlatRender.Host migrate | audit ... | projections ...
-        Secrets and the database come from the environment: FLATRENDER_DATABASE, FLATRENDER_API_TOKEN, FLATRENDER_NODE_TOKEN, FLATRENDER_ORCHESTRATOR_SECRET.
+        Secrets and the database come from the environment: FLATRENDER_DATABASE, FLATRENDER_API_TOKEN, FLATRENDER_NODE_TOKEN, FLATRENDER_ORCHESTRATOR_SECRET,
+        and FLATRENDER_IDENTITY_SECRET (what signing keys in the database are sealed with; without it, the API token).
         """);
     return 2;
 }

@@ -2,6 +2,7 @@ using FlatRender.Content;
 using FlatRender.File;
 using FlatRender.Foundation;
 using FlatRender.Gateway;
+using FlatRender.Identity;
 using FlatRender.Render;
 using FlatRender.Support;
 
@@ -11,7 +12,7 @@ namespace FlatRender.Host;
 sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment)
 {
     /// <summary>The one table of rooms. The pipeline (the saga) is a role too, though it has no door of its own.</summary>
-    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new ContentService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
+    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new IdentityService(), () => new ContentService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
 
     public static IEnumerable<Service> AllServices => Rooms.Select(make => make());
 
@@ -48,7 +49,8 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         if (asked.Length == 0) throw new UsageException($"No role was named. The roles are: {string.Join(", ", known)}, or all.");
         if (broker == "memory" && asked.Length < known.Length) throw new UsageException("Roles in separate processes need a broker: give --broker amqp://...");
         return new ServeOptions([.. rooms.Where(r => asked.Contains(r.Role))], asked.Contains(PipelineRole), urls,
-            new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"))));
+            new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"),
+                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)));
     }
 
     static string Secret(string name) => Environment.GetEnvironmentVariable(name) is { Length: >= 16 } secret ? secret : throw new UsageException($"{name} must be set, to at least 16 characters.");
