@@ -40,7 +40,7 @@ public static class Refuse
             return WriteAsync(http, bad.StatusCode, CodeOf(bad.StatusCode), tooLarge ? "The body is too large." : bad.InnerException?.Message ?? bad.Message);
         }
 
-        if (failure is Npgsql.NpgsqlException { IsTransient: true } or TimeoutException)
+        if (Away.Is(failure))
         {
             http.Response.Headers.RetryAfter = "5";
             http.RequestServices.GetRequiredService<ILogger<ErrorEnvelope>>().LogWarning(failure, "{Method} {Path}: the database or broker is away", http.Request.Method, http.Request.Path);
