@@ -79,7 +79,8 @@ public sealed record StopWork(JobId JobId, int Order, string Reason) : IAboutOrd
 public sealed record HoldWork(JobId JobId) : IAboutRender;
 public sealed record ReleaseWork(JobId JobId) : IAboutRender;
 public sealed record CaptureCredits(JobId JobId, TenantId TenantId, int Order) : IAboutOrder;
-public sealed record RefundCredits(JobId JobId, TenantId TenantId, int Order, string Reason) : IAboutOrder;
+/// <param name="UsedPercent">How much of the work was done and stays paid for: a render that was cancelled half way.</param>
+public sealed record RefundCredits(JobId JobId, TenantId TenantId, int Order, string Reason, int UsedPercent = 0) : IAboutOrder;
 
 // What the render service reports.
 

@@ -7,26 +7,43 @@ using MassTransit;
 namespace FlatRender.Gateway;
 
 /// <summary>Takes a new render from its request to its first stored fact.</summary>
-public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, IBusControl broker, TimeProvider clock)
+public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, Till till, IBusControl broker, TimeProvider clock)
 {
     static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(15), Look = TimeSpan.FromMilliseconds(500);
 
     /// <param name="key">The caller's idempotency key: the same key is the same render, however often it is sent.</param>
     /// <returns>The render, or why not.</returns>
+    /// <exception cref="TimeoutException">The broker is away, or went while this waited for an answer it took with it.</exception>
     public async Task<(RenderView? View, IResult? Refusal)> SubmitAsync(Caller caller, NewRender ask, string? key, CancellationToken cancel)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        Task<(RenderView?, IResult?)>? submitting = null;
+        while (broker.CheckHealth().Status == BusHealthStatus.Healthy)
+        {
+            submitting ??= SubmitOverBrokerAsync(caller, ask, key, stop.Token);
+            await Task.WhenAny(submitting, Task.Delay(Look, clock, stop.Token));
+            if (submitting.IsCompleted) return await submitting;
+            cancel.ThrowIfCancellationRequested();
+        }
+
+        await stop.CancelAsync();
+        throw new TimeoutException("The broker is away.");
+    }
+
+    async Task<(RenderView? View, IResult? Refusal)> SubmitOverBrokerAsync(Caller caller, NewRender ask, string? key, CancellationToken cancel)
     {
         var id = new JobId(key is null ? Ids.New() : Ids.Derived(caller.TenantId.Value, "render " + key));
         if (key is not null && await views.FindAsync(caller.TenantId, id, cancel) is { } known) return (known, null);
 
         await using var scope = scopes.CreateAsyncScope();
-        var found = await WhileBrokerIsThereAsync(stop => scope.ServiceProvider.GetRequiredService<IRequestClient<FindTemplate>>()
-            .GetResponse<FoundTemplate>(new FindTemplate(caller.TenantId, ask.TemplateId), stop), cancel);
+        var found = await scope.ServiceProvider.GetRequiredService<IRequestClient<FindTemplate>>()
+            .GetResponse<FoundTemplate>(new FindTemplate(caller.TenantId, ask.TemplateId), cancel);
         if (found.Message.Template is not { } template) return (null, Refuse.NotFound($"Template {ask.TemplateId}"));
 
         var (inputs, _) = await blobs.SaveAsync(JsonSerializer.SerializeToUtf8Bytes(ask.Inputs ?? new Dictionary<string, string>(), Wire.Json), cancel);
         var began = clock.GetTimestamp();
-        var answer = await WhileBrokerIsThereAsync(stop => scope.ServiceProvider.GetRequiredService<IRequestClient<PrepareRender>>()
-            .GetResponse<RenderPrepared, RenderRefused>(new PrepareRender(template.Digest, inputs, ask.Width, ask.Height, ask.Fps, ask.Background), stop), cancel);
+        var answer = await scope.ServiceProvider.GetRequiredService<IRequestClient<PrepareRender>>()
+            .GetResponse<RenderPrepared, RenderRefused>(new PrepareRender(template.Digest, inputs, ask.Width, ask.Height, ask.Fps, ask.Background), cancel);
         if (answer.Is(out Response<RenderRefused>? refused))
         {
             var errors = refused.Message.Errors;
@@ -35,36 +52,14 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
 
         answer.Is(out Response<RenderPrepared>? prepared);
         var film = prepared!.Message;
+        if (await till.HoldAsync(new HoldCredits(id, caller.TenantId, Attempt: 1, AfterOrder: 0, Price.OfMinor(film.Film.Width, film.Film.Height, film.Film.Frames)), cancel) is { } unpaid) return (null, unpaid);
         var planSeconds = Math.Round(clock.GetElapsedTime(began).TotalSeconds, 4);
         var since = clock.GetTimestamp();
-        var submit = new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, null, ask.Tags is { Count: > 0 } tags ? tags : null));
-        await WhileBrokerIsThereAsync(async stop =>
-        {
-            await bus.Publish(submit, stop);
-            return submit;
-        }, cancel);
+        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, null, ask.Tags is { Count: > 0 } tags ? tags : null)), cancel);
 
         // Accepted means stored: the answer waits for the first fact to be committed and seen.
         if (!await projections.WaitForAsync(JobViews.ProjectionName, id.Value, 1, CommitPatience, cancel))
             return (null, Refuse.Unavailable($"The render was not stored within {clock.GetElapsedTime(since).TotalSeconds:F0} s. Send it again with the same Idempotency-Key: it will not be made twice."));
         return (await views.FindAsync(caller.TenantId, id, cancel), null);
-    }
-
-    /// <summary>A broker that goes away takes answers with it: whoever waits for one would wait in vain.</summary>
-    /// <exception cref="TimeoutException">It is not there.</exception>
-    async Task<T> WhileBrokerIsThereAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken cancel)
-    {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        Task<T>? asking = null;
-        while (broker.CheckHealth().Status == BusHealthStatus.Healthy)
-        {
-            asking ??= ask(stop.Token);
-            await Task.WhenAny(asking, Task.Delay(Look, clock, stop.Token));
-            if (asking.IsCompleted) return await asking;
-            cancel.ThrowIfCancellationRequested();
-        }
-
-        await stop.CancelAsync();
-        throw new TimeoutException("The broker is away.");
     }
 }

@@ -37,7 +37,8 @@ static class House
         return 0;
     }
 
-    public static WebApplication Build(ServeOptions options)
+    /// <param name="more">Said last: what a test has otherwise.</param>
+    public static WebApplication Build(ServeOptions options, Action<IServiceCollection>? more = null)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseUrls(options.Urls).UseKestrel(kestrel =>
@@ -53,7 +54,7 @@ static class House
         builder.Services.AddSingleton(options.Deployment).AddSingleton(options.Deployment.Secrets).AddSingleton(Vocabulary.All);
         builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(options.Deployment.Database));
         builder.Services.AddSingleton(new Blobs(Path.Combine(options.Deployment.Home, "files")));
-        builder.Services.AddSingleton(LegalPath.Kind);
+        builder.Services.AddSingleton(LegalPath.Kind).AddSingleton(Identity.Purse.Kind);
         builder.Services.AddTokenAccess();
         builder.Services.AddEventStore(store => store.Broker = options.Deployment.Broker);
         foreach (var service in options.Services) service.Register(builder.Services);
@@ -61,17 +62,18 @@ static class House
         builder.Services.AddMassTransit(bus => Bus.Configure(bus, options));
         builder.Services.Configure<MassTransitHostOptions>(host => host.WaitUntilStarted = true);
 
+        builder.Services.AddDoors();
+        more?.Invoke(builder.Services);
+
         var app = builder.Build();
-        app.UseEnvelope();
-        app.UseAuthentication();
-        app.UseAuthorization();
+        app.UseDoors();
         app.MapGet("/health/live", () => Results.Json(new { status = "live" })).AllowAnonymous();
         app.MapGet("/health/ready", ReadyAsync).AllowAnonymous();
         foreach (var service in options.Services) service.Map(app);
         return app;
     }
 
-    static async Task UpdateSchemasAsync(WebApplication app, ServeOptions options)
+    public static async Task UpdateSchemasAsync(WebApplication app, ServeOptions options)
     {
         var database = app.Services.GetRequiredService<NpgsqlDataSource>();
         await Migration.ApplyAsync(database, "eventstore", CancellationToken.None);

@@ -3,6 +3,7 @@ using FlatRender.EventStore;
 using FlatRender.File;
 using FlatRender.Foundation;
 using FlatRender.Gateway;
+using FlatRender.Identity;
 using FlatRender.Render;
 using FlatRender.Support;
 
@@ -14,7 +15,7 @@ namespace FlatRender.Host;
 sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment, int Prefetch = 32, int Concurrency = 16)
 {
     /// <summary>The one table of rooms. The pipeline (the saga) is a role too, though it has no door of its own.</summary>
-    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new ContentService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
+    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new IdentityService(), () => new ContentService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
 
     public static IEnumerable<Service> AllServices => Rooms.Select(make => make());
 
@@ -56,7 +57,8 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         if (asked.Length == 0) throw new UsageException($"No role was named. The roles are: {string.Join(", ", known)}, or all.");
         if (broker == "memory" && asked.Length < known.Length) throw new UsageException("Roles in separate processes need a broker: give --broker amqp://...");
         return new ServeOptions([.. rooms.Where(r => asked.Contains(r.Role))], asked.Contains(PipelineRole), urls,
-            new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"))), prefetch, concurrency);
+            new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"),
+                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)), prefetch, concurrency);
     }
 
     /// <summary>Names, or <c>all</c>; a name after a minus is taken away again: <c>all,-render,-pipeline</c>.</summary>

@@ -26,8 +26,8 @@ public sealed class SupportService : Service
     {
         var support = routes.MapGroup("/v1/support").Needs(Permission.SupportRead).WithTags("support");
         support.MapGet("jobs/{id:guid}/replay", History.ReplayAsync);
-        support.MapGet("verify", History.VerifyAsync);
-        support.MapGet("export", History.ExportAsync);
+        support.MapGet("verify", History.VerifyAsync).DisableRequestTimeout();
+        support.MapGet("export", History.ExportAsync).DisableRequestTimeout();
         support.MapGet("search", Inquiries.SearchAsync);
         support.MapGet("nodes", Inquiries.NodesAsync);
         support.MapGet("usage", Inquiries.UsageAsync);
