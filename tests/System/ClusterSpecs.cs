@@ -40,7 +40,6 @@ public sealed class ClusterSpecs(Clustered cluster) : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("broker-1", 15)]
     [InlineData("database", 2)]
     public async Task Without_broker_or_database_nothing_is_ready_nothing_is_accepted_and_nothing_is_lost(string part, int signal)
     {
