@@ -36,7 +36,12 @@ static class NodeDoor
     {
         var progress = body.Value;
         var dropped = await work.RenewAsync(id, [new(progress.LeaseId, progress.Epoch, progress.Done)], cancel);
-        if (dropped.Count == 0) live.Progressed(progress);
+        if (dropped.Count == 0)
+        {
+            await work.ShowAsync(progress.LeaseId, cancel);
+            live.Progressed(progress);
+        }
+
         return Results.Json(new NodeOrders(dropped), Wire.Json);
     }
 

@@ -21,7 +21,9 @@ public sealed class RenderService : Service
 
     public override void Register(IServiceCollection services)
     {
-        services.AddSingleton<Tell>(s => (message, cancel) => s.GetRequiredService<IBus>().Publish(message, message.GetType(), cancel));
+        services.AddSingleton<Tell>(s => (message, cancel) => message is RenderProgress or LivePart
+            ? s.GetRequiredService<IBus>().Publish(message, message.GetType(), Passing, cancel)
+            : s.GetRequiredService<IBus>().Publish(message, message.GetType(), cancel));
         services.AddSingleton<Preparation>();
         services.AddSingleton<FarmLog>();
         services.AddSingleton<WorkBook>();
@@ -35,11 +37,15 @@ public sealed class RenderService : Service
         services.AddHostedService<Dispatcher>();
     }
 
+    /// <summary>What is only worth something now: kept on no disk, and dropped when nobody takes it soon.</summary>
+    static readonly IPipe<PublishContext> Passing = Pipe.Execute<PublishContext>(p => (p.Durable, p.TimeToLive) = (false, TimeSpan.FromSeconds(10)));
+
     public override void Consume(IBusRegistrationConfigurator bus)
     {
         bus.AddConsumer<PrepareConsumer>();
         bus.AddConsumer<WorkOrders>();
         bus.AddConsumer<FarmDesk>();
+        bus.AddConsumer<LivePartConsumer, LivePartConsumer.Queue>();
     }
 
     public override void Map(IEndpointRouteBuilder routes)
