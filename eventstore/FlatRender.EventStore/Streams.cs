@@ -20,6 +20,10 @@ public sealed class Streams(EventStoreOptions options, ICommit commit, TimeProvi
     public Task<List<RecordedEvent>> ReadAsync(Guid streamId, long from, long to, CancellationToken cancel) => ListAsync(
         $"SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version BETWEEN $2 AND $3 ORDER BY e.version", r => RecordedEvent.From(r), cancel, streamId, from, to);
 
+    /// <summary>What each of these streams has beyond the version named with it; stream by stream, by version.</summary>
+    public Task<List<RecordedEvent>> ReadBeyondAsync(Guid[] streamIds, long[] versions, CancellationToken cancel) => ListAsync(
+        $"SELECT {RecordedEvent.Columns} FROM unnest($1, $2) AS known (id, version) JOIN {options.Schema}.mt_events e ON e.stream_id = known.id AND e.version > known.version ORDER BY e.stream_id, e.version", r => RecordedEvent.From(r), cancel, streamIds, versions);
+
     /// <summary>The memory as its facts make it, at a version or now; null if the stream has no fact so early.</summary>
     /// <exception cref="UnknownWordException">A fact is of a type this build does not know: guessing a memory is worse than having none.</exception>
     public async Task<TMemory?> FoldAsync<TMemory>(Guid streamId, long? atVersion, CancellationToken cancel) where TMemory : class, IMemory<TMemory>

@@ -45,7 +45,7 @@ public static class Refuse
         // A text that PostgreSQL cannot hold: U+0000, or half a character.
         if (failure is Npgsql.PostgresException { SqlState: "22021" or "22P05" or "22P02" }) return WriteAsync(http, StatusCodes.Status400BadRequest, "BAD_TEXT", "A text holds a character that cannot be stored.");
 
-        if (failure is Npgsql.NpgsqlException { IsTransient: true } or TimeoutException or MassTransit.RequestTimeoutException)
+        if (Away.Is(failure))
         {
             http.Response.Headers.RetryAfter = "5";
             http.RequestServices.GetRequiredService<ILogger<ErrorEnvelope>>().LogWarning(failure, "{Method} {Path}: the database, the broker or another part is away (trace {TraceId})", http.Request.Method, http.Request.Path.ToUriComponent(), TraceId);

@@ -1,11 +1,13 @@
 using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Foundation;
+using FlatRender.Gateway.Sockets;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace FlatRender.Gateway;
 
@@ -17,6 +19,11 @@ public sealed class GatewayService : Service
     public override void Register(IServiceCollection services)
     {
         services.AddSingleton<LiveProgress>();
+        services.AddSingleton(LiveLimits.Default);
+        services.AddSingleton<LiveHub>();
+        services.AddHostedService(s => s.GetRequiredService<LiveHub>());
+        // It writes addresses with their queries, and a socket's token is in one: not at any level.
+        services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning));
         services.AddSingleton<Till>();
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
@@ -24,7 +31,7 @@ public sealed class GatewayService : Service
 
     public override void Consume(IBusRegistrationConfigurator bus)
     {
-        bus.AddConsumer<ProgressConsumer>();
+        bus.AddConsumer<LiveFacts, LiveQueue>();
         bus.AddRequestClient<FindTemplate>(RequestTimeout.After(s: 10));
         bus.AddRequestClient<FindSnapshot>(RequestTimeout.After(s: 10));
         bus.AddRequestClient<HoldCredits>(RequestTimeout.After(s: 20));
@@ -43,5 +50,7 @@ public sealed class GatewayService : Service
         renders.MapGet("{id}/events", Timeline.ListAsync).Tells<Page<TimelineEntry>>("ListRenderEvents", "A render's history, fact by fact.", 200, 404, 422);
         renders.MapGet("{id}/film", Renders.FilmAsync).Tells("GetFilm", "The film, whole or in ranges.", 200, "video/mp4", 404, 409, 416).Produces(206, null, "video/mp4").Produces(304).DisableRequestTimeout();
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync).Tells("GetThumbnail", "A picture from the film.", 200, "image/jpeg", 404, 409, 416).Produces(206, null, "image/jpeg").Produces(304);
+        renders.MapGet("{id}/waiting", Waiting.ExplainAsync).Tells<WaitExplained>("ExplainWait", "Why a render waits.", 200, 404);
+        LiveDoor.Map(routes);
     }
 }

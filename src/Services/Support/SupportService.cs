@@ -34,5 +34,11 @@ public sealed class SupportService : Service
         support.MapGet("projections", Inquiries.ProjectionsAsync).Tells<IReadOnlyList<ProjectionStatus>>("ListProjections", "How the projections stand.", 200);
         support.MapPost("projections/{name}/rebuild", Inquiries.RebuildAsync).Tells<ProjectionStatus>("RebuildProjection", "Asks for a rebuild beside the live tables.", 202, 404).Needs(Permission.SupportWrite);
         support.MapPost("projections/{name}/resume", Inquiries.ResumeAsync).Tells<ProjectionStatus>("ResumeProjection", "Lets a stopped projection try again.", 200, 404).Needs(Permission.SupportWrite);
+        support.MapPost("nodes/{id}/drain", FarmDoor.DrainAsync).Tells("DrainNode", "The node finishes what it has and takes nothing new.", 202, null, 404, 409, 415).Needs(Permission.SupportWrite);
+        support.MapPost("nodes/{id}/quarantine", FarmDoor.QuarantineAsync).Tells("QuarantineNode", "The node is given nothing until it is released.", 202, null, 404, 409, 415).Needs(Permission.SupportWrite);
+        support.MapPost("nodes/{id}/release", FarmDoor.ReleaseAsync).Tells("ReleaseNode", "The node is given work again.", 202, null, 404, 409, 415).Needs(Permission.SupportWrite);
+        support.MapGet("farm", FarmDoor.ShowAsync).Tells<FarmView>("ShowFarm", "How the farm stands.", 200);
+        support.MapPut("limits", FarmDoor.LimitAsync).Tells("SetLimit", "How many slots a tenant or template may have.", 202, null, 409, 415, 422).Needs(Permission.SupportWrite);
+        support.MapGet("jobs/{id:guid}/waiting", FarmDoor.WaitingAsync).Tells<WaitExplained>("ExplainJobWait", "Why a render waits.", 200, 404);
     }
 }
