@@ -49,7 +49,7 @@ public sealed partial class Contract(JsonObject document)
         if (schema?["$ref"]?.GetValue<string>() is { } reference) return Problems(document["components"]!["schemas"]![reference.Split('/')[^1]], value, path);
         if (schema?["allOf"] is JsonArray all) return all.SelectMany(s => Problems(s, value, path));
         if ((schema?["oneOf"] ?? schema?["anyOf"]) is JsonArray any) return any.Any(s => !Problems(s, value, path).Any()) || value.ValueKind == JsonValueKind.Null ? [] : [$"{path}: none of the shapes fits {value}"];
-        if (value.ValueKind == JsonValueKind.Null) return schema?["nullable"]?.GetValue<bool>() == true ? [] : [$"{path}: null"];
+        if (value.ValueKind == JsonValueKind.Null) return schema?["type"] is null || schema["nullable"]?.GetValue<bool>() == true ? [] : [$"{path}: null"];
         return schema?["type"]?.GetValue<string>() switch
         {
             "object" => Members(schema, value, path),

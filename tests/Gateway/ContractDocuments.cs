@@ -54,8 +54,8 @@ static partial class ContractDocuments
     // Ids are UUIDs on the wire; and what may be null is left out, so it is not required.
     static Task Complete(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancel)
     {
-        var type = Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type;
-        if (type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IId<>))) (schema.Type, schema.Format) = (JsonSchemaType.String, "uuid");
+        if (IsId(context.JsonTypeInfo.Type)) (schema.Type, schema.Format) = (JsonSchemaType.String, "uuid");
+        if (context.JsonTypeInfo.Type.GetGenericArguments() is [var item] && IsId(item) && !IsId(context.JsonTypeInfo.Type)) schema.Items = new OpenApiSchema { Type = JsonSchemaType.String, Format = "uuid" };
         if (schema.Required is { Count: > 0 })
             schema.Required = context.JsonTypeInfo.Properties.Where(p => schema.Required.Contains(p.Name) && !p.IsGetNullable).Select(p => p.Name).ToHashSet();
         return Task.CompletedTask;
@@ -72,8 +72,21 @@ static partial class ContractDocuments
         foreach (var (path, item) in paths)
             foreach (var (_, operation) in item!.AsObject())
                 Tell(operation!.AsObject(), open.Contains(path));
+        Untangle(document);
         var schemas = document["components"]?["schemas"]?.DeepClone() as JsonObject ?? [];
         return Head(one, new JsonObject(paths.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => KeyValuePair.Create(p.Key, p.Value?.DeepClone()))), new JsonObject(schemas.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => KeyValuePair.Create(s.Key, s.Value?.DeepClone()))));
+    }
+
+    // What has no type may be anything, null too: saying so is not allowed.
+    static void Untangle(JsonNode? node)
+    {
+        if (node is JsonObject o)
+        {
+            if (o["nullable"] is JsonValue && o["type"] is null) o.Remove("nullable");
+            foreach (var (_, value) in o.ToArray()) Untangle(value);
+        }
+        else if (node is JsonArray list)
+            foreach (var item in list) Untangle(item);
     }
 
     static JsonObject Head(Described one, JsonObject paths, JsonObject schemas)
@@ -208,29 +221,43 @@ static partial class ContractDocuments
     }
 
     // JSON Schema as .NET exports it, as OpenAPI 3.0 writes it.
-    static JsonNode Schema(Type type) => JsonSchemaExporter.GetJsonSchemaAsNode(Wire.Json, type, new JsonSchemaExporterOptions
+    static JsonNode Schema(Type type)
     {
-        TreatNullObliviousAsNonNullable = true,
-        TransformSchemaNode = (context, node) =>
+        var exported = JsonSchemaExporter.GetJsonSchemaAsNode(Wire.Json, type, new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true, TransformSchemaNode = Rewritten });
+        return Inlined(exported, exported);
+    }
+
+    static JsonNode Rewritten(JsonSchemaExporterContext context, JsonNode node)
+    {
+        if (IsId(context.TypeInfo.Type)) return new JsonObject { ["type"] = "string", ["format"] = "uuid" };
+        if (node is not JsonObject schema) return new JsonObject();
+        if (schema["type"] is JsonArray types)
         {
-            var of = Nullable.GetUnderlyingType(context.TypeInfo.Type) ?? context.TypeInfo.Type;
-            if (of.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IId<>))) return new JsonObject { ["type"] = "string", ["format"] = "uuid" };
-            if (node is not JsonObject schema) return new JsonObject();
-            if (schema["type"] is JsonArray types)
-            {
-                schema["type"] = types.Select(t => t!.GetValue<string>()).First(t => t != "null");
-                schema["nullable"] = true;
-            }
-            if (schema["enum"] is JsonArray values && values.Any(v => v is null)) schema["enum"] = new JsonArray([.. values.Where(v => v is not null).Select(v => v!.DeepClone())]);
-            if (schema["required"] is JsonArray required)
-            {
-                var needed = required.Select(r => r!.GetValue<string>()).Where(r => context.TypeInfo.Properties.Any(p => p.Name == r && !p.IsGetNullable)).ToArray();
-                schema.Remove("required");
-                if (needed.Length > 0) schema["required"] = new JsonArray([.. needed.Select(n => (JsonNode)n)]);
-            }
-            return schema;
-        },
-    });
+            schema["type"] = types.Select(t => t!.GetValue<string>()).First(t => t != "null");
+            schema["nullable"] = true;
+        }
+        if (schema["required"] is JsonArray required)
+        {
+            var needed = required.Select(r => r!.GetValue<string>()).Where(r => context.TypeInfo.Properties.Any(p => p.Name == r && !p.IsGetNullable)).ToArray();
+            schema.Remove("required");
+            if (needed.Length > 0) schema["required"] = new JsonArray([.. needed.Select(n => (JsonNode)n)]);
+        }
+        return schema;
+    }
+
+    static bool IsId(Type type) => (Nullable.GetUnderlyingType(type) ?? type).GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IId<>));
+
+    // A shape that comes twice is referred to from the schema's root, which in a document is not the root.
+    static JsonNode Inlined(JsonNode node, JsonNode root) => node switch
+    {
+        JsonObject o when o["$ref"]?.GetValue<string>() is { } path && path.StartsWith("#/", StringComparison.Ordinal) =>
+            Inlined(path[2..].Split('/').Aggregate(root, (at, step) => at is JsonArray list ? list[int.Parse(step)]! : at[step]!), root),
+        // What kind of task it is: .NET says so last, and in words of a newer JSON Schema.
+        JsonObject { Count: 1 } o when o["const"] is { } only => new JsonObject { ["type"] = "string", ["enum"] = new JsonArray(only.DeepClone()) },
+        JsonObject o => new JsonObject(o.Select(m => KeyValuePair.Create(m.Key, m.Value is null ? null : Inlined(m.Value, root)))),
+        JsonArray list => new JsonArray([.. list.Select(i => i is null ? null : Inlined(i, root))]),
+        _ => node.DeepClone(),
+    };
 
     /// <summary>As YAML, in the order given.</summary>
     public static string Yaml(JsonNode node)

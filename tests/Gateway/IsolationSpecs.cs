@@ -15,14 +15,14 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
 
     const string Mark = "the victim's own words";
 
-    sealed record Call(string Method, string Template, bool IsOpen)
+    sealed record Call(string Method, string Template, bool IsOpen, string Type)
     {
         public override string ToString() => $"{Method} {Template}";
         public bool Addressed => Template.Contains('{');
     }
 
     Call[] Calls => [.. server.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
-        .SelectMany(e => (e.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["GET"]).Select(m => new Call(m, "/" + Constraint().Replace(e.RoutePattern.RawText!.Trim('/'), "}"), e.Metadata.GetMetadata<IAllowAnonymous>() is not null)))
+        .SelectMany(e => (e.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["GET"]).Select(m => new Call(m, "/" + Constraint().Replace(e.RoutePattern.RawText!.Trim('/'), "}"), e.Metadata.GetMetadata<IAllowAnonymous>() is not null, e.Metadata.GetMetadata<Microsoft.AspNetCore.Http.Metadata.IAcceptsMetadata>()?.ContentTypes[0] ?? "application/json")))
         .DistinctBy(c => c.ToString()).OrderBy(c => c.ToString(), StringComparer.Ordinal)];
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
         using var http = new HttpClient { BaseAddress = new Uri(server.Url) };
         using var request = new HttpRequestMessage(new HttpMethod(call.Method), victim.Address(call.Template));
         if (token is not null) request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
-        if (call.Method is "POST" or "PUT") request.Content = new StringContent(Body(call.Template), Encoding.UTF8, "application/json");
+        if (call.Method is "POST" or "PUT") request.Content = new StringContent(Body(call.Template), Encoding.UTF8, call.Type);
         using var answer = await http.SendAsync(request);
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }

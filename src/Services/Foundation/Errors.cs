@@ -30,6 +30,12 @@ public static class Refuse
     {
         app.UseExceptionHandler(handler => handler.Run(AnswerFailureAsync));
         app.UseStatusCodePages(context => WriteAsync(context.HttpContext, context.HttpContext.Response.StatusCode, CodeOf(context.HttpContext.Response.StatusCode), SentenceOf(context.HttpContext)));
+        // A file says its type before it finds that there is no such range.
+        app.Use(async (http, next) =>
+        {
+            await next(http);
+            if (http.Response is { StatusCode: StatusCodes.Status416RangeNotSatisfiable, HasStarted: false }) (http.Response.ContentType, http.Response.ContentLength) = (null, null);
+        });
     }
 
     static Task AnswerFailureAsync(HttpContext http)
@@ -84,7 +90,7 @@ public static class Refuse
         404 => $"There is nothing at {http.Request.Path}.",
         405 => $"{http.Request.Method} is not a method of {http.Request.Path}.",
         413 => "The body is too large.",
-        415 => "Send application/json.",
+        415 => "Send application/json; files go as application/octet-stream.",
         var status => $"The request was refused with status {status}.",
     };
 }
