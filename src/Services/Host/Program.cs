@@ -39,7 +39,7 @@ static async Task<int> WithDatabase(Func<NpgsqlDataSource, Task<int>> work)
 static int Usage()
 {
     Console.Error.WriteLine("""
-        usage: FlatRender.Host serve [--roles all|gateway,render,...] [--urls URL] [--home DIR] [--broker memory|amqp://...] [--database CONNECTION]
+        usage: FlatRender.Host serve [--roles all|gateway,render,...] [--urls URL] [--home DIR] [--broker memory|amqp://...] [--database CONNECTION] [--ping SECONDS] [--pong SECONDS]
                FlatRender.Host migrate | audit ... | projections ...
         Secrets and the database come from the environment: FLATRENDER_DATABASE, FLATRENDER_API_TOKEN, FLATRENDER_NODE_TOKEN, FLATRENDER_ORCHESTRATOR_SECRET,
         and FLATRENDER_IDENTITY_SECRET (what signing keys in the database are sealed with; without it, the API token).

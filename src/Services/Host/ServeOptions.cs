@@ -2,6 +2,7 @@ using FlatRender.Content;
 using FlatRender.File;
 using FlatRender.Foundation;
 using FlatRender.Gateway;
+using FlatRender.Gateway.Sockets;
 using FlatRender.Identity;
 using FlatRender.Render;
 using FlatRender.Support;
@@ -9,7 +10,7 @@ using FlatRender.Support;
 namespace FlatRender.Host;
 
 /// <summary>How this process was asked to serve.</summary>
-sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment)
+sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment, LiveLimits? Live = null)
 {
     /// <summary>The one table of rooms. The pipeline (the saga) is a role too, though it has no door of its own.</summary>
     static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new IdentityService(), () => new ContentService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
@@ -25,6 +26,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
     {
         string roles = "all", urls = "http://127.0.0.1:7600", home = ".flatrender", broker = "memory";
         var database = DatabaseGiven;
+        var live = LiveLimits.Default;
         for (var i = 0; i < args.Length; i += 2)
         {
             if (i + 1 == args.Length) throw new UsageException($"{args[i]} needs a value.");
@@ -36,6 +38,8 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
                 case "--home": home = value; break;
                 case "--broker": broker = value; break;
                 case "--database": database = value; break;
+                case "--ping": live = live with { Ping = Seconds(args[i], value) }; break;
+                case "--pong": live = live with { Pong = Seconds(args[i], value) }; break;
                 default: throw new UsageException($"There is no option {args[i]}.");
             }
         }
@@ -50,8 +54,12 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         if (broker == "memory" && asked.Length < known.Length) throw new UsageException("Roles in separate processes need a broker: give --broker amqp://...");
         return new ServeOptions([.. rooms.Where(r => asked.Contains(r.Role))], asked.Contains(PipelineRole), urls,
             new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"),
-                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)));
+                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)), live);
     }
+
+    static TimeSpan Seconds(string name, string value) => double.TryParse(value, System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0.1 and <= 3600
+        ? TimeSpan.FromSeconds(seconds)
+        : throw new UsageException($"{name} is a number of seconds, 0.1 to 3600, not '{value}'.");
 
     static string Secret(string name) => Environment.GetEnvironmentVariable(name) is { Length: >= 16 } secret ? secret : throw new UsageException($"{name} must be set, to at least 16 characters.");
 }
