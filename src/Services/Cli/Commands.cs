@@ -69,9 +69,10 @@ public static class Commands
             "jobs" => JobsCommand.RunAsync(at, rest, stop),
             "cancel" => VerbCommand.RunAsync(at, "cancel", rest, stop),
             "retry" => VerbCommand.RunAsync(at, "retry", rest, stop),
+            "cluster" => ClusterCommand.RunAsync(at, rest, stop),
             "test" => TestCommand.RunAsync(at, rest, stop),
             "bench" => BenchCommand.RunAsync(at, rest, stop),
-            "serve" or "migrate" or "audit" or "projections" => PassOn.ToHostAsync(at, args, stop),
+            "serve" or "migrate" or "audit" or "projections" or "deadletters" => PassOn.ToHostAsync(at, args, stop),
             "node" => PassOn.ToNodeAsync(at, rest, stop),
             var unknown => throw Refusal.BadInput("UNKNOWN_COMMAND", $"there is no command '{unknown}': see `flatrender help`"),
         };

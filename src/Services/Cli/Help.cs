@@ -32,6 +32,14 @@ public static class Help
           cancel JOB [--reason TEXT]
           retry JOB [--reason TEXT]
 
+        Apart, over RabbitMQ and PostgreSQL, as on many machines:
+          cluster up [--brokers N] [--renders N] [--gateways N] [--agents N] [--slots N]
+                                           start private ones and the server in several processes; starts again what died
+          cluster render ..., cluster jobs ..., cluster audit ...
+                                           the command, on the cluster
+          cluster status [--json], cluster down
+          deadletters [list|show|resend]   messages that nobody could take in: what, why, and again
+
         For developers and operators:
           test [--filter X]                all tests; X is a suite's name or part of a test's name
           test --marten                    the pipeline's tests with Marten as the store, where its package can be had

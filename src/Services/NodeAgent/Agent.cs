@@ -48,7 +48,7 @@ public sealed class Agent : IAsyncDisposable
         var claim = HomeFolder.Claim(settings.Home);
         var confinement = await Confinement.Probe(ct);
         var id = HomeFolder.Identity(settings.Home);
-        var home = new Home(settings.Orchestrator, settings.Token, id, clock);
+        var home = new Home(settings.Orchestrators, settings.Token, id, clock);
         var shop = new Workshop(settings, confinement, new Ffmpeg(confinement, clock), new Files(home, Path.Combine(settings.Home, "files"), (long)settings.CacheMb << 20, clock), clock);
         // Each engine tells its digest once; that child then waits, warm, for the first task.
         var spares = new List<Engine>();

@@ -28,7 +28,12 @@ static class NodeDoor
     public static async Task<IResult> ProgressAsync(NodeId id, NodeProgress progress, WorkBook work, LiveBoard live, CancellationToken cancel)
     {
         var dropped = await work.RenewAsync(id, [new(progress.LeaseId, progress.Epoch, progress.Done)], cancel);
-        if (dropped.Count == 0) live.Progressed(progress);
+        if (dropped.Count == 0)
+        {
+            await work.ShowAsync(progress.LeaseId, cancel);
+            live.Progressed(progress);
+        }
+
         return Results.Json(new NodeOrders(dropped), Wire.Json);
     }
 

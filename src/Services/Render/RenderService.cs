@@ -1,3 +1,4 @@
+using FlatRender.Contracts;
 using FlatRender.Foundation;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
@@ -18,7 +19,9 @@ public sealed class RenderService : Service
 
     public override void Register(IServiceCollection services)
     {
-        services.AddSingleton<Tell>(s => (message, cancel) => s.GetRequiredService<IBus>().Publish(message, message.GetType(), cancel));
+        services.AddSingleton<Tell>(s => (message, cancel) => message is RenderProgress or LivePart
+            ? s.GetRequiredService<IBus>().Publish(message, message.GetType(), Passing, cancel)
+            : s.GetRequiredService<IBus>().Publish(message, message.GetType(), cancel));
         services.AddSingleton<Preparation>();
         services.AddSingleton<WorkBook>();
         services.AddSingleton<NodeBook>();
@@ -28,10 +31,14 @@ public sealed class RenderService : Service
         services.AddHostedService<Dispatcher>();
     }
 
+    /// <summary>What is only worth something now: kept on no disk, and dropped when nobody takes it soon.</summary>
+    static readonly IPipe<PublishContext> Passing = Pipe.Execute<PublishContext>(p => (p.Durable, p.TimeToLive) = (false, TimeSpan.FromSeconds(10)));
+
     public override void Consume(IBusRegistrationConfigurator bus)
     {
         bus.AddConsumer<PrepareConsumer>();
         bus.AddConsumer<WorkOrders>();
+        bus.AddConsumer<LivePartConsumer, LivePartConsumer.Queue>();
     }
 
     public override void Map(IEndpointRouteBuilder routes)
