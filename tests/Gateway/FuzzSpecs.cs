@@ -60,13 +60,16 @@ public sealed class FuzzSpecs(Server server) : IClassFixture<Server>
             var status = (int)answer.StatusCode;
             statuses.AddOrUpdate(status, 1, (_, n) => n + 1);
             var text = await answer.Content.ReadAsStringAsync(cancel);
-            if (!Documented.Contains(status) || text.Contains("   at ", StringComparison.Ordinal) || text.Contains("Exception", StringComparison.Ordinal) || status >= 400 && !IsEnvelope(text))
+            if (!Documented.Contains(status) || text.Contains("   at ", StringComparison.Ordinal) || text.Contains("Exception", StringComparison.Ordinal) || status >= 400 && !IsEnvelope(text) && !NoRequest(request, status, text))
                 wrong.Enqueue($"request {i}: {method} {request.RequestUri} -> {status}\n{Encoding.UTF8.GetString(sent.AsSpan(0, Math.Min(sent.Length, 300)))}\n{text[..Math.Min(text.Length, 500)]}");
         });
         wrong.Take(5).ShouldBeEmpty($"{wrong.Count} of {Requests}; {string.Join(", ", statuses.OrderBy(s => s.Key).Select(s => $"{s.Key}: {s.Value}"))}");
         statuses.Keys.Count(s => s < 300).ShouldBeGreaterThan(0, "some stay good: the mutations are not all noise");
         await who.Client.GetAsync<UserView>("/v1/auth/me");
     }
+
+    // A path with a NUL is no HTTP: the server itself refuses it, before anything of ours sees it.
+    static bool NoRequest(HttpRequestMessage request, int status, string text) => status == 400 && text == "" && request.RequestUri!.AbsolutePath.Contains("%00", StringComparison.Ordinal);
 
     static bool IsEnvelope(string text)
     {

@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace FlatRender.Gateway.Tests;
 
@@ -31,7 +32,7 @@ public sealed class Server : IAsyncLifetime
     public Contract Contract { get; private set; } = null!;
     public string Url => _app.Urls.First();
     public IServiceProvider Services => _app.Services;
-    public Npgsql.NpgsqlDataSource Database => _database.Source;
+    public NpgsqlDataSource Database { get; private set; } = null!;
 
     /// <summary>How strictly calls are counted.</summary>
     public double Rates { get; init; } = 1e6;
@@ -41,6 +42,8 @@ public sealed class Server : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _database = await OwnDatabase.CreateAsync();
+        // Projections, relay and committers keep connections of their own; what is left must do for many callers at once.
+        Database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(TestDatabase.ConnectionString) { Database = new NpgsqlConnectionStringBuilder(_database.Source.ConnectionString).Database, MaxPoolSize = 50 }.ConnectionString);
         await StartAsync();
     }
 
@@ -49,7 +52,7 @@ public sealed class Server : IAsyncLifetime
         var options = new ServeOptions([.. ServeOptions.AllServices], Pipeline: true, "http://127.0.0.1:0",
             new Deployment(_home, _database.Source.ConnectionString, "memory", new Secrets(OwnerToken, NodeToken, "the-orchestrators-secret-of-it")));
         _app = House.Build(options, services => services
-            .AddSingleton<TimeProvider>(Clock).AddSingleton(_database.Source).AddSingleton(new RateSettings(Rates)).AddSingleton(Settings)
+            .AddSingleton<TimeProvider>(Clock).AddSingleton(Database).AddSingleton(new RateSettings(Rates)).AddSingleton(Settings)
             // Passwords are hashed for good in FlatRender; here, quickly.
             .Configure<PasswordHasherOptions>(hasher => hasher.IterationCount = 1000)
             .AddContractDocuments()
@@ -93,6 +96,7 @@ public sealed class Server : IAsyncLifetime
     public async Task DisposeAsync()
     {
         await _app.DisposeAsync();
+        await Database.DisposeAsync();
         await _database.DisposeAsync();
         Directory.Delete(_home, recursive: true);
     }
