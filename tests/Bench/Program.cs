@@ -4,6 +4,7 @@ using FlatRender.Bench;
 var benches = new Dictionary<string, Func<bool, Task<Figures>>>
 {
     ["store"] = StoreBench.RunAsync,
+    ["kills"] = KillsBench.RunAsync,
 };
 
 if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var bench) || rest is not ([] or ["--quick"]))
