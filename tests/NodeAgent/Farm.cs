@@ -24,7 +24,7 @@ public sealed class Farm : IAsyncDisposable
         var engines = new Dictionary<string, string> { ["faulty"] = Faulty };
         if (engine is { } more) engines[more.Name] = more.Script;
         var folder = Directory.CreateTempSubdirectory("flatrender-home-").FullName;
-        var farm = new Farm(host, new Settings(host.Url, "http://127.0.0.1:0", null, "test", slots, ["tests"], folder, engines, null, memoryMb, 64, Orchestrator.Token, Orchestrator.Secret, frameSeconds, frameCpuSeconds));
+        var farm = new Farm(host, new Settings([host.Url], "http://127.0.0.1:0", null, "test", slots, ["tests"], folder, engines, null, memoryMb, 64, Orchestrator.Token, Orchestrator.Secret, frameSeconds, frameCpuSeconds));
         farm.Agent = await Agent.Start(farm.Settings, TimeProvider.System, CancellationToken.None);
         await host.Registered();
         return farm;

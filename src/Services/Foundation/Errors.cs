@@ -42,7 +42,7 @@ public static class Refuse
             return WriteAsync(http, bad.StatusCode, CodeOf(bad.StatusCode), tooLarge ? "The body is too large." : unreadable);
         }
 
-        if (failure is Npgsql.NpgsqlException { IsTransient: true } or TimeoutException or MassTransit.RequestTimeoutException)
+        if (Away.Is(failure))
         {
             http.Response.Headers.RetryAfter = "5";
             http.RequestServices.GetRequiredService<ILogger<ErrorEnvelope>>().LogWarning(failure, "{Method} {Path}: the database, the broker or another part is away (trace {TraceId})", http.Request.Method, http.Request.Path.ToUriComponent(), TraceId);

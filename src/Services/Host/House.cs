@@ -13,6 +13,9 @@ namespace FlatRender.Host;
 /// <summary>Builds the process from the rooms it was asked for, and runs it.</summary>
 static class House
 {
+    /// <summary>Whoever asks about readiness will not wait long either.</summary>
+    static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(2);
+
     /// <returns>0 after an orderly end, 1 when it could not start.</returns>
     public static async Task<int> ServeAsync(ServeOptions options)
     {
@@ -54,7 +57,9 @@ static class House
         builder.Services.AddSingleton(LegalPath.Kind).AddSingleton(Identity.Purse.Kind);
         builder.Services.AddTokenAccess();
         builder.Services.AddEventStore(store => store.Broker = options.Deployment.Broker);
+        if (options.Live is { } live) builder.Services.AddSingleton(live);
         foreach (var service in options.Services) service.Register(builder.Services);
+        if (!options.Deployment.InMemory) builder.Services.AddSingleton(options).AddSingleton<DeadLetters>().AddHostedService(s => s.GetRequiredService<DeadLetters>());
         builder.Services.AddMassTransit(bus => Bus.Configure(bus, options));
         builder.Services.Configure<MassTransitHostOptions>(host => host.WaitUntilStarted = true);
 
@@ -77,13 +82,15 @@ static class House
         foreach (var service in options.Services) await service.UpdateSchemaAsync(database, CancellationToken.None);
     }
 
-    static async Task<IResult> ReadyAsync(NpgsqlDataSource database, IBusControl bus, CancellationToken cancel)
+    static async Task<IResult> ReadyAsync(NpgsqlDataSource database, IBusControl bus, TimeProvider clock, CancellationToken cancel)
     {
+        using var patience = new CancellationTokenSource(ReadyWithin, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
         try
         {
-            await database.QueryAsync("SELECT 1", row => row.GetInt32(0), cancel);
+            await database.QueryAsync("SELECT 1", row => row.GetInt32(0), either.Token);
         }
-        catch (NpgsqlException e)
+        catch (Exception e) when (Away.Is(e) || patience.IsCancellationRequested)
         {
             return Refuse.Unavailable($"The database is away: {e.Message}");
         }
