@@ -40,7 +40,7 @@ static class Child
 
         // Whoever submits is told when it is stored, and submits again if not: as a client does with its Idempotency-Key.
         foreach (var id in ids) await house.Bus.Publish(House.Submit(id));
-        await Eventually.So(async () => (await house.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Count(j => ids.Contains(j.Id)) == ids.Length, "all renders are done", role == "stock" ? 6 : 60);
+        await Eventually.So(async () => (await house.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Count(j => ids.Contains(j.Id)) == ids.Length, "all renders are done", role == "stock" ? 6 : 240);
         Console.WriteLine("done");
         return 0;
     }
