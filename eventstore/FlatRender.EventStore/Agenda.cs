@@ -17,6 +17,9 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     internal static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     static readonly TimeSpan Later = TimeSpan.FromMinutes(1);
+
+    /// <summary>A client may wait for ever for a broker that went away in the middle of a publish.</summary>
+    static readonly TimeSpan ConfirmedWithin = TimeSpan.FromSeconds(15);
     static readonly ActivitySource Source = new("FlatRender.EventStore");
 
     readonly SemaphoreSlim _one = new(1);
@@ -96,7 +99,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
         foreach (var sending in unknown) NotUnderstood(sending);
         await PutOffAsync(db, [.. unknown.Select(u => u.Id)], cancel);
         // Begun in order, confirmed together.
-        await Task.WhenAll(known.Select(d => SendAsync(bus, d, options.Vocabulary.Read(d.Type, d.Data), cancel)));
+        await Task.WhenAll(known.Select(d => SendAsync(bus, d, options.Vocabulary.Read(d.Type, d.Data), cancel))).WaitAsync(ConfirmedWithin, clock, cancel);
         if (_inFlight is null) await DeleteAsync(db, [.. known.Select(d => d.Id)], cancel);
         await tx.CommitAsync(cancel);
         tally.Send(known.Length);

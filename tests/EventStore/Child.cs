@@ -18,7 +18,8 @@ static class Child
         await using var source = NpgsqlDataSource.Create(database);
         using var death = new Death(end);
         await using var house = await House.StartAsync(source, schema,
-            store: o => o.Patience = TimeSpan.FromSeconds(2),
+            // Where it is to die at the agenda, that is where its asks are sent from.
+            store: o => (o.Patience, o.SendAtOnce) = (TimeSpan.FromSeconds(2), !end.Contains("agenda", StringComparison.Ordinal)),
             bus: x =>
             {
                 if (role == "stock") x.AddSagaStateMachine<StockPipeline, RenderSaga>((context, saga) => saga.UseInMemoryOutbox(context)).InEventStore();
