@@ -47,14 +47,10 @@ public sealed class EventStoreOptions
 
     internal bool InMemory => Broker == Memory;
 
-    /// <summary>The broker's address as its own client wants it.</summary>
-    internal Uri Amqp => new("amqp" + Broker[Broker.IndexOf(':')..]);
-
     internal void Check()
     {
         EventStore.Schema.CheckName(Schema);
-        if (InMemory || Broker.StartsWith("rabbitmq://", StringComparison.Ordinal) || Broker.StartsWith("amqp://", StringComparison.Ordinal)) return;
-        throw new InvalidOperationException($"'{Broker}' is no broker: write memory, or rabbitmq://user:password@host:port/vhost.");
+        if (!InMemory) Brokers.Of(Broker);
     }
 }
 

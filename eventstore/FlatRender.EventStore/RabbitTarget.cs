@@ -13,6 +13,7 @@ public sealed class RabbitTarget(EventStoreOptions options, TimeProvider clock) 
 
     IConnection? _connection;
     IChannel? _channel;
+    int _tries;
 
     public async Task ReadyAsync(CancellationToken cancel) => await ChannelAsync(cancel);
 
@@ -74,8 +75,9 @@ public sealed class RabbitTarget(EventStoreOptions options, TimeProvider clock) 
     {
         if (_channel is { IsOpen: true }) return _channel;
         await DisposeAsync();
-        // No recovery of its own: after a cut the relay begins again at its stored position, on a new connection.
-        var factory = new ConnectionFactory { Uri = options.Amqp, AutomaticRecoveryEnabled = false, ClientProvidedName = "flatrender relay" };
+        var brokers = Brokers.Of(options.Broker);
+        // No recovery of its own: after a cut the relay begins again at its stored position, on a new connection, to the next node where there are several.
+        var factory = new ConnectionFactory { Uri = brokers[_tries++ % brokers.Count], AutomaticRecoveryEnabled = false, RequestedConnectionTimeout = ConfirmedWithin, ClientProvidedName = "flatrender relay" };
         _connection = await factory.CreateConnectionAsync(cancel);
         _channel = await _connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true, outstandingPublisherConfirmationsRateLimiter: null), cancel);
         await _channel.ExchangeDeclareAsync(Exchange, ExchangeType.Topic, durable: true, cancellationToken: cancel);

@@ -20,6 +20,10 @@ public sealed class Streams(EventStoreOptions options, ICommit commit, TimeProvi
     public Task<List<RecordedEvent>> ReadAsync(Guid streamId, long from, long to, CancellationToken cancel) => ListAsync(
         $"SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version BETWEEN $2 AND $3 ORDER BY e.version", r => RecordedEvent.From(r), cancel, streamId, from, to);
 
+    /// <summary>What each of these streams has beyond the version named with it; stream by stream, by version.</summary>
+    public Task<List<RecordedEvent>> ReadBeyondAsync(Guid[] streamIds, long[] versions, CancellationToken cancel) => ListAsync(
+        $"SELECT {RecordedEvent.Columns} FROM unnest($1, $2) AS known (id, version) JOIN {options.Schema}.mt_events e ON e.stream_id = known.id AND e.version > known.version ORDER BY e.stream_id, e.version", r => RecordedEvent.From(r), cancel, streamIds, versions);
+
     /// <summary>The memory as its facts make it, at a version or now; null if the stream has no fact so early.</summary>
     /// <exception cref="UnknownWordException">A fact is of a type this build does not know: guessing a memory is worse than having none.</exception>
     public async Task<TMemory?> FoldAsync<TMemory>(Guid streamId, long? atVersion, CancellationToken cancel) where TMemory : class, IMemory<TMemory>
@@ -48,13 +52,15 @@ public sealed class Streams(EventStoreOptions options, ICommit commit, TimeProvi
     /// <summary>Appends facts that no saga remembers: a ledger's, a node's. Returns the new version.</summary>
     /// <param name="type">The stream's kind, snake_case.</param>
     /// <param name="expected">The version the caller decided on; 0 for a stream not yet born.</param>
+    /// <param name="reminders">Rows of the agenda, in the same commit.</param>
     /// <exception cref="ConcurrencyException">The stream is at another version.</exception>
-    public async Task<long> AppendAsync(Guid streamId, string type, long expected, IReadOnlyList<object> facts, string actor, CancellationToken cancel)
+    public async Task<long> AppendAsync(Guid streamId, string type, long expected, IReadOnlyList<object> facts, string actor, CancellationToken cancel, params IEnumerable<(DateTimeOffset Due, object Reminder)> reminders)
     {
         var unit = new UnitOfWork(streamId, type, options.Vocabulary, FactHeaders.Of(actor, null), clock.GetUtcNow());
         var hash = expected == 0 ? null : _last.Find(streamId) is { } last && last.Version == expected ? last.Hash : await FirstAsync($"SELECT e.headers->>'hash' FROM {options.Schema}.mt_events e WHERE e.stream_id = $1 AND e.version = $2", r => r.Text(0), cancel, streamId, expected);
         unit.StandOn(expected, hash);
         foreach (var fact in facts) unit.Append(fact);
+        foreach (var (due, reminder) in reminders) unit.Remind(due, reminder);
         await commit.CommitAsync(unit, cancel);
         _last.Keep(streamId, new Remembered(this, expected + facts.Count, unit.Hash));
         return expected + facts.Count;

@@ -51,8 +51,9 @@ public abstract record NodeTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpe
 public sealed record RenderTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds, string Engine, int First, int Count)
     : NodeTask(LeaseId, Epoch, JobId, Film, TemplateDigest, DeadlineSeconds);
 
-/// <summary>Decode a segment, compare every frame with its manifest, draw the sampled frames again and compare them by checksum.</summary>
-public sealed record ValidateTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds, string Engine, SegmentFiles Segment, IReadOnlyList<int> SampleFrames)
+/// <summary>Check a segment's files against their digests, draw the sampled frames again (and those that look suspicious) and compare them by checksum; where asked for, decode it and compare every frame with its manifest.</summary>
+/// <param name="Decode">The finished film is decoded in any case; a segment before it only where finding damage late would cost more.</param>
+public sealed record ValidateTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds, string Engine, SegmentFiles Segment, IReadOnlyList<int> SampleFrames, bool Decode = true)
     : NodeTask(LeaseId, Epoch, JobId, Film, TemplateDigest, DeadlineSeconds);
 
 /// <summary>Join the segments without encoding, check the whole film frame by frame against the manifests, make the thumbnail.</summary>

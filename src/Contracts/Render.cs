@@ -30,7 +30,8 @@ public interface IRejection : IAboutOrder
 /// <param name="Fit">Where the composition lies in the film.</param>
 /// <param name="FrameStep">Composition frames a film frame, "numerator/denominator": frame i shows composition frame i × step.</param>
 /// <param name="Background">#rrggbb under everything.</param>
-public sealed record FilmSpec(int Width, int Height, int Frames, int RateNum, int RateDen, string Background, Rect Fit, string FrameStep)
+/// <param name="Engine">What draws it: only nodes that have this engine are given its frames.</param>
+public sealed record FilmSpec(int Width, int Height, int Frames, int RateNum, int RateDen, string Background, Rect Fit, string FrameStep, string Engine = "skottie")
 {
     /// <summary>Length in seconds.</summary>
     public double Seconds => (double)Frames * RateDen / RateNum;
@@ -40,9 +41,8 @@ public sealed record Rect(double X, double Y, double Width, double Height);
 
 /// <summary>What a render asks of the nodes that work on it, and what it counts against.</summary>
 /// <param name="Template">What it was made from: a person's inputs are baked into the template's digest, so that tells no two renders of one template together.</param>
-/// <param name="Engine">What draws it; null: skottie.</param>
 /// <param name="Tags">A node that lacks one of these gets none of it.</param>
-public sealed record Needs(TemplateId? Template = null, string? Engine = null, IReadOnlyList<string>? Tags = null);
+public sealed record Needs(TemplateId? Template = null, IReadOnlyList<string>? Tags = null);
 
 /// <summary>A delivered film. Digests are SHA-256 in lower-case hex; sizes in bytes; durations in seconds.</summary>
 /// <param name="Spent">Seconds of work by kind (fetch, start, render, encode, check, store, and cpu for the processor's), all nodes together.</param>
@@ -78,7 +78,8 @@ public sealed record StopWork(JobId JobId, int Order, string Reason) : IAboutOrd
 public sealed record HoldWork(JobId JobId) : IAboutRender;
 public sealed record ReleaseWork(JobId JobId) : IAboutRender;
 public sealed record CaptureCredits(JobId JobId, TenantId TenantId, int Order) : IAboutOrder;
-public sealed record RefundCredits(JobId JobId, TenantId TenantId, int Order, string Reason) : IAboutOrder;
+/// <param name="UsedPercent">How much of the work was done and stays paid for: a render that was cancelled half way.</param>
+public sealed record RefundCredits(JobId JobId, TenantId TenantId, int Order, string Reason, int UsedPercent = 0) : IAboutOrder;
 
 // What the render service reports.
 

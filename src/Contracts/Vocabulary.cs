@@ -82,6 +82,23 @@ public sealed class Vocabulary
         Word<JobHeld>("render.job.held.v1"),
         Word<JobReleased>("render.job.released.v1"),
 
+        Word<UserRegistered>("identity.user.registered.v1"),
+        Word<UserLoggedIn>("identity.user.logged_in.v1"),
+        Word<UserLoggedOut>("identity.user.logged_out.v1"),
+        Word<UserPasswordChanged>("identity.user.password_changed.v1"),
+        Word<UserLocked>("identity.user.locked.v1"),
+        Word<UserRolesChanged>("identity.user.roles_changed.v1"),
+        Word<UserRemoved>("identity.user.removed.v1"),
+        Word<ApiKeyIssued>("identity.api_key.issued.v1"),
+        Word<ApiKeyRevoked>("identity.api_key.revoked.v1"),
+
+        Word<TenantCreated>("tenant.created.v1"),
+        Word<TenantQuotaChanged>("tenant.quota_changed.v1"),
+        Word<CreditsGranted>("tenant.credits.granted.v1"),
+        Word<CreditsHeld>("tenant.credits.held.v1"),
+        Word<CreditsCaptured>("tenant.credits.captured.v1"),
+        Word<CreditsRefunded>("tenant.credits.refunded.v1"),
+
         Word<ChunkLeased>("render.chunk.leased.v1"),
         Word<ChunkCompleted>("render.chunk.completed.v1"),
         Word<ChunkRejected>("render.chunk.rejected.v1"),
@@ -109,7 +126,8 @@ public sealed class Vocabulary
         Word<QueueOverdue>("remind.queue_overdue"),
         Word<RenderingStalled>("remind.rendering_stalled"),
         Word<ValidationOverdue>("remind.validation_overdue"),
-        Word<RepairStalled>("remind.repair_stalled"));
+        Word<RepairStalled>("remind.repair_stalled"),
+        Word<HoldUnclaimed>("remind.hold_unclaimed"));
 }
 
 /// <summary>A stored or received name that this build does not know.</summary>

@@ -109,7 +109,7 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
             When(CancelRender)
                 .Record(x => new JobCancelled(x.Message.JobId, x.Now(), x.Message.Progress, x.Message.By, x.Message.Reason))
                 .Ask(x => new StopWork(x.Message.JobId, x.Job().Order, x.Message.Reason))
-                .Ask(x => new RefundCredits(x.Message.JobId, x.Job().TenantId, x.Job().Order, x.Message.Reason))
+                .Ask(x => new RefundCredits(x.Message.JobId, x.Job().TenantId, x.Job().Order, x.Message.Reason, x.Message.Progress))
                 .TransitionTo(Cancelled),
             When(HoldRender, IsFree)
                 .Record(x => new JobHeld(x.Message.JobId, x.Message.By, x.Message.Reason))

@@ -139,6 +139,39 @@ public sealed class DamageSpecs(SharedFarm shared) : IClassFixture<SharedFarm>, 
         (await _farm.Validate(_film, template, segment, 11, 12)).CorruptFrames.ShouldBe([12]);
     }
 
+    [Theory]
+    [InlineData("black")]
+    [InlineData("repeat")]
+    public async Task A_picture_that_looks_wrong_is_drawn_again_without_being_asked_for(string fault)
+    {
+        var template = _farm.Template(new { faults = new Dictionary<string, string> { ["14"] = fault }, once = Path.Combine(_farm.Folder, fault) });
+        (await _farm.Validate(_film, template, await _farm.Segment(_film, template, First, Count), 11)).CorruptFrames.ShouldBe([14]);
+    }
+
+    [Fact]
+    public async Task A_checker_that_errs_itself_accuses_nobody()
+    {
+        var once = Path.Combine(_farm.Folder, "checker");
+        await File.WriteAllTextAsync(once, "not yet");
+        var template = _farm.Template(new { faults = new Dictionary<string, string> { ["12"] = "flip" }, once });
+        var segment = await _farm.Segment(_film, template, First, Count);
+        File.Delete(once);
+        var verdict = await _farm.Validate(_film, template, segment, [.. Enumerable.Range(First, Count)]);
+        verdict.CorruptFrames.ShouldBeEmpty();
+        verdict.Warnings.ShouldHaveSingleItem().ShouldContain("frame 12");
+    }
+
+    [Fact]
+    public async Task A_file_that_the_nodes_own_disk_has_damaged_is_fetched_anew()
+    {
+        var path = Path.Combine(_farm.Settings.Home, "files", _segment.SegmentDigest);
+        var bytes = await File.ReadAllBytesAsync(path);
+        bytes[^40] ^= 1;
+        await File.WriteAllBytesAsync(path, bytes);
+        (await Validate(_segment)).Reason.ShouldBe("");
+        (await File.ReadAllBytesAsync(path)).ShouldBe(Bytes);
+    }
+
     [Fact]
     public async Task Repeated_and_blank_frames_are_told_but_pass()
     {

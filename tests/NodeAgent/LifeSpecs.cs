@@ -41,6 +41,14 @@ public sealed class LifeSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_silent_engine_is_killed_long_before_the_deadline()
+    {
+        await using var farm = await Farm.Start(slots: 1, frameSeconds: 1);
+        var failed = await farm.Do<TaskFailed>(farm.Rendering(_film, farm.Template(new { faults = new Dictionary<string, string> { ["4"] = "hang" } }), 0, 10, deadline: 600));
+        (failed.Code, failed.Reason.Contains("said nothing for 1 s", StringComparison.Ordinal)).ShouldBe(("ENGINE_HUNG", true));
+    }
+
+    [Fact]
     public async Task A_refused_template_is_no_crash()
     {
         var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, _farm.Template(new { invalid = "There are no layers." }), 0, 10));
@@ -134,6 +142,14 @@ public sealed class LifeSpecs : IAsyncLifetime
         await _farm.Host.Left.Task.WaitAsync(TestTime.Patience);
         Children.Engines(Environment.ProcessId, _farm.Settings.Home).ShouldBeEmpty();
         Directory.Exists(Path.Combine(_farm.Settings.Home, "scratch")).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_node_that_no_call_reached_hears_in_its_heartbeat_that_it_is_to_drain()
+    {
+        _farm.Host.Drains = true;
+        await _farm.Agent.Ended.WaitAsync(TestTime.Patience);
+        (await _farm.Host.Assign(_farm.Node, _farm.Rendering(_film, _farm.Template(new { name = "late" }), 0, 1))).ShouldBe(HttpStatusCode.Gone);
     }
 
     /// <summary>Waits for something that another process brings about.</summary>

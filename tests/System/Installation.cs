@@ -81,8 +81,10 @@ public sealed class Installation : IAsyncDisposable
     /// <summary>What the renderer says it drew, frame by frame: from the manifests that lie among the files. A chunk that was drawn twice (its lease was lost) was drawn the same.</summary>
     public IReadOnlyList<FrameMark> Marks(JobId job) => [.. Manifests(job).SelectMany(m => m.Frames).Distinct().OrderBy(f => f.Index)];
 
-    public IReadOnlyList<SegmentManifest> Manifests(JobId job) =>
-        [.. Directory.GetFiles(Path.Combine(Home.Folder, "files"), "*", SearchOption.AllDirectories).Where(LooksLikeManifest)
+    public IReadOnlyList<SegmentManifest> Manifests(JobId job) => Manifests(job, Home);
+
+    public static IReadOnlyList<SegmentManifest> Manifests(JobId job, Home home) =>
+        [.. Directory.GetFiles(Path.Combine(home.Folder, "files"), "*", SearchOption.AllDirectories).Where(LooksLikeManifest)
             .Select(f => JsonSerializer.Deserialize<SegmentManifest>(File.ReadAllText(f), Wire.Json)!).Where(m => m.JobId == job).OrderBy(m => m.First)];
 
     static bool LooksLikeManifest(string file)

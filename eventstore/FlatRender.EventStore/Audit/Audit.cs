@@ -120,7 +120,7 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
         try
         {
             await using var db = await options.DataSource.OpenConnectionAsync(cancel);
-            var orphans = string.Concat(_kinds.Values.Select(k => $" UNION ALL SELECT d.id, 0 FROM {options.Schema}.{k.Document} d WHERE NOT EXISTS (SELECT FROM {options.Schema}.mt_streams s WHERE s.id = d.id)"));
+            var orphans = string.Concat(_kinds.Values.Where(k => k.Document is not null).Select(k => $" UNION ALL SELECT d.id, 0 FROM {options.Schema}.{k.Document} d WHERE NOT EXISTS (SELECT FROM {options.Schema}.mt_streams s WHERE s.id = d.id)"));
             await using var command = since switch
             {
                 { Seq: { } seq } => db.Command($"SELECT e.stream_id, count(*) FROM {options.Schema}.mt_events e WHERE e.stream_id IN (SELECT stream_id FROM {options.Schema}.mt_events WHERE seq_id >= $1) GROUP BY e.stream_id", seq),
@@ -168,7 +168,7 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
     async Task<Dictionary<Guid, StreamCheck>> ClaimsAsync(NpgsqlConnection db, Guid[] ids, Action<Finding> found, CancellationToken cancel)
     {
         var checks = new Dictionary<Guid, StreamCheck>(ids.Length);
-        var documents = string.Join(" UNION ALL ", _kinds.Values.Select(k => $"SELECT id, data FROM {options.Schema}.{k.Document} WHERE id = ANY ($1)").DefaultIfEmpty("SELECT NULL::uuid AS id, NULL::jsonb AS data WHERE false"));
+        var documents = string.Join(" UNION ALL ", _kinds.Values.Where(k => k.Document is not null).Select(k => $"SELECT id, data FROM {options.Schema}.{k.Document} WHERE id = ANY ($1)").DefaultIfEmpty("SELECT NULL::uuid AS id, NULL::jsonb AS data WHERE false"));
         await using var command = db.Command($"SELECT i.id, s.type, coalesce(s.version, 0), d.data::text FROM unnest($1) i (id) LEFT JOIN {options.Schema}.mt_streams s ON s.id = i.id LEFT JOIN ({documents}) d ON d.id = i.id", ids);
         await using var rows = await command.ExecuteReaderAsync(cancel);
         while (await rows.ReadAsync(cancel))

@@ -37,8 +37,8 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
         if (_version < claimed.Version) Missing(_version + 1, claimed.Version);
         if (_version > claimed.Version) found(Whole("stream_differs", $"its row says version {claimed.Version}, its last fact is {_version}."));
         if (claimed.Type is null) found(Whole("memory_orphaned", "there is a memory but no stream."));
-        else if (_life is not null && claimed.Memory is null) found(Whole("memory_missing", "there is a stream but no memory."));
-        else if (_life is not null && _foldable && Difference(_life.Json, claimed.Memory!) is { } difference) found(Whole("memory_differs", difference));
+        else if (kind?.Document is not null && claimed.Memory is null) found(Whole("memory_missing", "there is a stream but no memory."));
+        else if (_life is not null && claimed.Memory is not null && _foldable && Difference(_life.Json, claimed.Memory) is { } difference) found(Whole("memory_differs", difference));
     }
 
     bool Follows(string hash, RecordedEvent e)

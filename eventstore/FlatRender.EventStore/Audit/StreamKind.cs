@@ -8,17 +8,20 @@ public sealed class StreamKind
 {
     readonly Func<Guid, Life> _unborn;
 
-    StreamKind(string type, string document, Func<Guid, Life> unborn) => (Type, Document, _unborn) = (type, document, unborn);
+    StreamKind(string type, string? document, Func<Guid, Life> unborn) => (Type, Document, _unborn) = (type, document, unborn);
 
     /// <summary>As in <c>mt_streams.type</c>.</summary>
     public string Type { get; }
 
-    /// <summary>The table of the stored memories.</summary>
-    internal string Document { get; }
+    /// <summary>The table of the stored memories; null where none are stored.</summary>
+    internal string? Document { get; }
 
     /// <param name="illegal">Of a memory and the fact that is to follow: why it may not, or null.</param>
     public static StreamKind Of<TMemory>(Func<TMemory, object, string?> illegal) where TMemory : class, IMemory<TMemory> =>
         new(Names<TMemory>.Stream, Names<TMemory>.Document, id => new Life<TMemory>(TMemory.Unborn(id), illegal));
+
+    /// <summary>A kind whose memory is folded when it is needed and never stored.</summary>
+    public static StreamKind OfFacts<TMemory>(string type, Func<TMemory, object, string?> illegal) where TMemory : class, IMemory<TMemory> => new(type, null, id => new Life<TMemory>(TMemory.Unborn(id), illegal));
 
     internal Life Begin(Guid id) => _unborn(id);
 

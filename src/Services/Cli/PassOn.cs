@@ -3,7 +3,7 @@ namespace FlatRender.Cli;
 /// <summary>Commands that belong to the host or the node agent: called with everything they need, in our place.</summary>
 public static class PassOn
 {
-    /// <summary>serve, migrate, audit and projections run on the database that was given, or on the private one, which is started for them.</summary>
+    /// <summary>serve, migrate, audit, projections and deadletters run on the database that was given, or on the private one, which is started for them.</summary>
     public static async Task<int> ToHostAsync(Workplace at, IReadOnlyList<string> args, CancellationToken stop)
     {
         at.Home.Prepare();
@@ -46,6 +46,8 @@ public static class PassOn
     {
         Servers.MustExist(at.HostDll);
         var home = new Dictionary<string, string>(environment) { ["FLATRENDER_HOME"] = at.Home.Folder };
+        if (at.Variable("FLATRENDER_BROKER") is { Length: > 0 } broker)
+            home["FLATRENDER_BROKER"] = broker;
         return Programs.BecomeAsync(["dotnet", at.HostDll, .. args], home, at.Folder, stop);
     }
 }

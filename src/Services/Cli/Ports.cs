@@ -26,4 +26,12 @@ public static class Ports
             return false;
         }
     }
+
+    /// <summary>The n-th port from a place of this process that nobody listens on, below 32768: those above are handed out to clients by the kernel, so that one noted there may be taken at any moment.</summary>
+    public static int Low(int n)
+    {
+        for (var port = 10_000 + Environment.ProcessId * 7 % 10_000 + n * 700; ; port++)
+            if (IsFree(port))
+                return port;
+    }
 }

@@ -23,8 +23,9 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
     public static string ConnectionString(int port, string password) => $"Host=127.0.0.1;Port={port};Username={User};Password={password};Database={Database}";
 
     /// <summary>Finds it running or starts it, making the cluster the first time.</summary>
+    /// <param name="port">Where it listens when it is started; null: on any that is free.</param>
     /// <returns>The process and the port it listens on.</returns>
-    public async Task<(ProcessMark Process, int Port)> StartAsync(CancellationToken stop)
+    public async Task<(ProcessMark Process, int Port)> StartAsync(CancellationToken stop, int? port = null)
     {
         var binaries = FindBinaries(home) ?? throw Refusal.BadInput("NO_POSTGRES", "there is no PostgreSQL: install the package `postgresql`, or give --database a connection string");
         var user = await RunAs.FindAsync(stop);
@@ -36,7 +37,7 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
             throw Refusal.BadInput("DISK_FULL", $"no disk space for the data folder: {Report.Bytes(Math.Min(home.FreeBytes(), FreeBytes(folder)))} are free at {folder}, 100 MB are needed");
         if (!Directory.Exists(data))
             await MakeClusterAsync(binaries, user, folder, data, stop);
-        return await LaunchAsync(binaries, user, data, stop);
+        return await LaunchAsync(binaries, user, data, port ?? Ports.Free(), stop);
     }
 
     /// <summary>Under the home, or, where only root may enter the home, in /var/lib; the home then notes where.</summary>
@@ -159,7 +160,7 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
                 : $"the database cannot be made in {folder}: {ran.LastWords}");
     }
 
-    async Task<(ProcessMark, int)> LaunchAsync(string binaries, RunAs user, string data, CancellationToken stop)
+    async Task<(ProcessMark, int)> LaunchAsync(string binaries, RunAs user, string data, int port, CancellationToken stop)
     {
         var log = new ServerLog(home.Log(name));
         var process = Recovering(data);
@@ -167,7 +168,7 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
         {
             // Nobody works there, so the note is of a server that was killed; its process id may be a stranger's by now.
             File.Delete(Path.Combine(data, "postmaster.pid"));
-            process = Programs.StartServer([.. user.Prefix, Path.Combine(binaries, "postgres"), "-D", data, "-p", Ports.Free().ToString(System.Globalization.CultureInfo.InvariantCulture)], log);
+            process = Programs.StartServer([.. user.Prefix, Path.Combine(binaries, "postgres"), "-D", data, "-p", port.ToString(System.Globalization.CultureInfo.InvariantCulture)], log);
         }
         try
         {

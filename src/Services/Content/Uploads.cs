@@ -32,9 +32,7 @@ static class Uploads
     }
 
     public static async Task<IResult> ListAsync(HttpContext http, TemplateShelf shelf, CancellationToken cancel, int page = 1, int page_size = 20) =>
-        page < 1 || page_size is < 1 or > 100
-            ? Refuse.Invalid("BAD_PAGE", "page starts at 1; page_size is 1 to 100.")
-            : Results.Json(await shelf.ListAsync(Caller.Of(http).TenantId, page, page_size, cancel), Wire.Json);
+        Paging.Problem(page, page_size) ?? Results.Json(await shelf.ListAsync(Caller.Of(http).TenantId, page, page_size, cancel), Wire.Json);
 
     public static async Task<IResult> GetAsync(TemplateId id, HttpContext http, TemplateShelf shelf, CancellationToken cancel) =>
         await shelf.FindAsync(Caller.Of(http).TenantId, id, cancel) is { } view ? Results.Json(view, Wire.Json) : Refuse.NotFound($"Template {id}");

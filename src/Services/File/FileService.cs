@@ -22,6 +22,7 @@ public sealed class FileService : Service
     public override void Map(IEndpointRouteBuilder routes)
     {
         var files = routes.MapGroup("/v1/files").ForNodes().WithTags("files");
+        files.DisableRequestTimeout();
         files.MapGet("{digest}", Get);
         files.MapPut("{digest}", PutAsync);
     }

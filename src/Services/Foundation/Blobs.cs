@@ -56,7 +56,8 @@ public sealed class Blobs(string folder)
 
         var path = PathOf(digest);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        if (!File.Exists(path)) File.Move(scratch, path, overwrite: true);
+        // Also over one that is there: the same bytes, unless the disk has damaged them meanwhile.
+        File.Move(scratch, path, overwrite: true);
         return (digest, bytes);
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using FlatRender.Contracts;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics;
@@ -37,17 +38,18 @@ public static class Refuse
         if (failure is BadHttpRequestException bad)
         {
             var tooLarge = bad.StatusCode == StatusCodes.Status413PayloadTooLarge;
-            return WriteAsync(http, bad.StatusCode, CodeOf(bad.StatusCode), tooLarge ? "The body is too large." : bad.InnerException?.Message ?? bad.Message);
+            var unreadable = bad.InnerException is JsonException json ? $"The body is not the JSON that is expected here{(json.Path is { Length: > 0 } path ? $" (at {path})" : "")}." : bad.Message;
+            return WriteAsync(http, bad.StatusCode, CodeOf(bad.StatusCode), tooLarge ? "The body is too large." : unreadable);
         }
 
-        if (failure is Npgsql.NpgsqlException { IsTransient: true } or TimeoutException)
+        if (Away.Is(failure))
         {
             http.Response.Headers.RetryAfter = "5";
-            http.RequestServices.GetRequiredService<ILogger<ErrorEnvelope>>().LogWarning(failure, "{Method} {Path}: the database or broker is away", http.Request.Method, http.Request.Path);
+            http.RequestServices.GetRequiredService<ILogger<ErrorEnvelope>>().LogWarning(failure, "{Method} {Path}: the database, the broker or another part is away (trace {TraceId})", http.Request.Method, http.Request.Path.ToUriComponent(), TraceId);
             return WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "UNAVAILABLE", "A part this needs is away for the moment; nothing was changed. Try again soon.");
         }
 
-        http.RequestServices.GetRequiredService<ILogger<ErrorEnvelope>>().LogError(failure, "{Method} {Path} failed", http.Request.Method, http.Request.Path);
+        http.RequestServices.GetRequiredService<ILogger<ErrorEnvelope>>().LogError(failure, "{Method} {Path} failed (trace {TraceId})", http.Request.Method, http.Request.Path.ToUriComponent(), TraceId);
         return WriteAsync(http, StatusCodes.Status500InternalServerError, "INTERNAL", "Something of ours went wrong; the trace id finds it.");
     }
 
@@ -61,6 +63,7 @@ public static class Refuse
     {
         400 => "BAD_REQUEST",
         401 => "UNAUTHORIZED",
+        402 => "INSUFFICIENT_CREDITS",
         403 => "FORBIDDEN",
         404 => "NOT_FOUND",
         405 => "METHOD_NOT_ALLOWED",

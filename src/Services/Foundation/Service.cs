@@ -37,7 +37,9 @@ public sealed record Deployment(string Home, string Database, string Broker, Sec
 /// <param name="ApiToken">What the owner of this installation calls with.</param>
 /// <param name="NodeToken">What node agents call home with.</param>
 /// <param name="OrchestratorSecret">What calls to node agents are signed with.</param>
-public sealed record Secrets(string ApiToken, string NodeToken, string OrchestratorSecret)
+/// <param name="IdentitySecret">What private keys in the database are sealed with; null: the API token.</param>
+public sealed record Secrets(string ApiToken, string NodeToken, string OrchestratorSecret, string? IdentitySecret = null)
 {
+    public string SealingKey => IdentitySecret ?? ApiToken;
     public override string ToString() => "(secrets)";
 }

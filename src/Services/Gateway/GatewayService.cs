@@ -1,11 +1,14 @@
 using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Foundation;
+using FlatRender.Gateway.Sockets;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 
 namespace FlatRender.Gateway;
 
@@ -17,14 +20,21 @@ public sealed class GatewayService : Service
     public override void Register(IServiceCollection services)
     {
         services.AddSingleton<LiveProgress>();
+        services.TryAddSingleton(LiveLimits.Default);
+        services.AddSingleton<LiveHub>();
+        services.AddHostedService(s => s.GetRequiredService<LiveHub>());
+        // It writes addresses with their queries, and a socket's token is in one: not at any level.
+        services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning));
+        services.AddSingleton<Till>();
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
     }
 
     public override void Consume(IBusRegistrationConfigurator bus)
     {
-        bus.AddConsumer<ProgressConsumer>();
+        bus.AddConsumer<LiveFacts, LiveQueue>();
         bus.AddRequestClient<FindTemplate>(RequestTimeout.After(s: 10));
+        bus.AddRequestClient<HoldCredits>(RequestTimeout.After(s: 20));
         bus.AddRequestClient<PrepareRender>(RequestTimeout.After(m: 3));
     }
 
@@ -38,7 +48,9 @@ public sealed class GatewayService : Service
         renders.MapPost("{id}/cancel", Renders.CancelAsync).Needs(Permission.RendersWrite);
         renders.MapPost("{id}/retry", Renders.RetryAsync).Needs(Permission.RendersWrite);
         renders.MapGet("{id}/events", Timeline.ListAsync);
-        renders.MapGet("{id}/film", Renders.FilmAsync);
+        renders.MapGet("{id}/waiting", Waiting.ExplainAsync).Produces<WaitExplained>();
+        renders.MapGet("{id}/film", Renders.FilmAsync).DisableRequestTimeout();
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync);
+        LiveDoor.Map(routes);
     }
 }

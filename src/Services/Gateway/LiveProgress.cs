@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using FlatRender.Contracts;
-using MassTransit;
 
 namespace FlatRender.Gateway;
 
@@ -9,13 +8,19 @@ public sealed class LiveProgress
 {
     readonly ConcurrentDictionary<JobId, RenderProgress> _latest = new();
 
-    public void Note(RenderProgress progress) => _latest[progress.JobId] = progress;
+    // A picture is for those who watch; nobody asks for it afterwards.
+    public void Note(RenderProgress progress) => _latest[progress.JobId] = progress with { Preview = null };
+
+    public RenderProgress? Latest(JobId id) => _latest.GetValueOrDefault(id);
+
+    /// <summary>The render has ended.</summary>
+    public void Forget(JobId id) => _latest.TryRemove(id, out _);
 
     public RenderView Complete(RenderView view)
     {
         if (Step.IsTerminal(view.Step))
         {
-            _latest.TryRemove(view.JobId, out _);
+            Forget(view.JobId);
             return view;
         }
 
@@ -29,14 +34,5 @@ public sealed class LiveProgress
                 ActiveNodes = live.ActiveNodes,
             }
             : view;
-    }
-}
-
-public sealed class ProgressConsumer(LiveProgress live) : IConsumer<RenderProgress>
-{
-    public Task Consume(ConsumeContext<RenderProgress> context)
-    {
-        live.Note(context.Message);
-        return Task.CompletedTask;
     }
 }

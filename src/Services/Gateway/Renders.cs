@@ -19,7 +19,8 @@ static class Renders
         var (view, refusal) = await submission.SubmitAsync(Caller.Of(http), ask, key, cancel);
         if (refusal is not null)
         {
-            http.Response.Headers.RetryAfter = "5";
+            // What may be different soon is worth another try.
+            if (refusal is IStatusCodeHttpResult { StatusCode: StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable }) http.Response.Headers.RetryAfter = "5";
             return refusal;
         }
 
@@ -29,7 +30,7 @@ static class Renders
 
     public static async Task<IResult> ListAsync(HttpContext http, JobViews views, LiveProgress live, CancellationToken cancel, int page = 1, int page_size = 20, string? step = null)
     {
-        if (page < 1 || page_size is < 1 or > 100) return Refuse.Invalid("BAD_PAGE", "page starts at 1; page_size is 1 to 100.");
+        if (Paging.Problem(page, page_size) is { } problem) return problem;
         var found = await views.ListAsync(Caller.Of(http).TenantId, step, page, page_size, cancel);
         return Results.Json(found with { Items = [.. found.Items.Select(live.Complete)] }, Wire.Json);
     }
@@ -43,11 +44,15 @@ static class Renders
             (view, by) => new CancelRender(id, by, given?.Reason ?? "cancelled by its owner", view.Progress),
             view => view.Step == Step.Cancelled, cancel);
 
-    public static Task<IResult> RetryAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections, CancellationToken cancel) =>
-        TellAsync(id, http, views, live, bus, projections,
+    public static async Task<IResult> RetryAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, Till till, IBus bus, Projections projections, CancellationToken cancel)
+    {
+        var tenant = Caller.Of(http).TenantId;
+        if (await views.FindAsync(tenant, id, cancel) is { Step: Step.Failed } failed && await till.HoldAgainAsync(tenant, failed, cancel) is { } unpaid) return unpaid;
+        return await TellAsync(id, http, views, live, bus, projections,
             view => view.Step is Step.Done or Step.Cancelled ? Refuse.Conflict("NOT_RETRYABLE", $"The render is {view.Step}; only a failed one can be retried.") : null,
             (_, by) => new RetryRender(id, by, given?.Reason ?? "retried by its owner"),
             view => view.Step != Step.Failed, cancel);
+    }
 
     public static Task<IResult> FilmAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, CancellationToken cancel) =>
         FileAsync(id, http, views, blobs, streams, film => film.Digest, "video/mp4", "film.mp4", cancel);

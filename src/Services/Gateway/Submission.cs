@@ -7,13 +7,30 @@ using MassTransit;
 namespace FlatRender.Gateway;
 
 /// <summary>Takes a new render from its request to its first stored fact.</summary>
-public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, TimeProvider clock)
+public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, Till till, IBusControl broker, TimeProvider clock)
 {
-    static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(15);
+    static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(15), Look = TimeSpan.FromMilliseconds(500);
 
     /// <param name="key">The caller's idempotency key: the same key is the same render, however often it is sent.</param>
     /// <returns>The render, or why not.</returns>
+    /// <exception cref="TimeoutException">The broker is away, or went while this waited for an answer it took with it.</exception>
     public async Task<(RenderView? View, IResult? Refusal)> SubmitAsync(Caller caller, NewRender ask, string? key, CancellationToken cancel)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        Task<(RenderView?, IResult?)>? submitting = null;
+        while (broker.CheckHealth().Status == BusHealthStatus.Healthy)
+        {
+            submitting ??= SubmitOverBrokerAsync(caller, ask, key, stop.Token);
+            await Task.WhenAny(submitting, Task.Delay(Look, clock, stop.Token));
+            if (submitting.IsCompleted) return await submitting;
+            cancel.ThrowIfCancellationRequested();
+        }
+
+        await stop.CancelAsync();
+        throw new TimeoutException("The broker is away.");
+    }
+
+    async Task<(RenderView? View, IResult? Refusal)> SubmitOverBrokerAsync(Caller caller, NewRender ask, string? key, CancellationToken cancel)
     {
         var id = new JobId(key is null ? Ids.New() : Ids.Derived(caller.TenantId.Value, "render " + key));
         if (key is not null && await views.FindAsync(caller.TenantId, id, cancel) is { } known) return (known, null);
@@ -35,9 +52,10 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
 
         answer.Is(out Response<RenderPrepared>? prepared);
         var film = prepared!.Message;
+        if (await till.HoldAsync(new HoldCredits(id, caller.TenantId, Attempt: 1, AfterOrder: 0, Price.OfMinor(film.Film.Width, film.Film.Height, film.Film.Frames)), cancel) is { } unpaid) return (null, unpaid);
         var planSeconds = Math.Round(clock.GetElapsedTime(began).TotalSeconds, 4);
         var since = clock.GetTimestamp();
-        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, null, ask.Tags is { Count: > 0 } tags ? tags : null)), cancel);
+        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, ask.Tags is { Count: > 0 } tags ? tags : null)), cancel);
 
         // Accepted means stored: the answer waits for the first fact to be committed and seen.
         if (!await projections.WaitForAsync(JobViews.ProjectionName, id.Value, 1, CommitPatience, cancel))

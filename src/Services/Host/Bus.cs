@@ -12,6 +12,12 @@ static class Bus
     /// <summary>Messages of one render go through one lane, in the order they came; this many lanes.</summary>
     const int Lanes = 16;
 
+    /// <summary>Where the database or the broker is away, a message waits in this process; the broker gives it to another should this one die.</summary>
+    static readonly TimeSpan UntilBack = TimeSpan.FromSeconds(2);
+
+    /// <summary>Five hours of that; after them the message is set aside with the dead letters.</summary>
+    const int LooksForIt = 9_000;
+
     public static void Configure(IBusRegistrationConfigurator bus, ServeOptions options)
     {
         bus.SetKebabCaseEndpointNameFormatter();
@@ -24,6 +30,11 @@ static class Bus
             bus.AddSagaStateMachine<RenderPipeline, RenderSaga, PipelineLanes>().InEventStore();
         }
 
+        bus.AddConfigureEndpointsCallback((_, _, endpoint) => endpoint.UseMessageRetry(retry =>
+        {
+            retry.Handle<Exception>(Away.Is);
+            retry.Interval(LooksForIt, UntilBack);
+        }));
         if (options.Deployment.InMemory)
             bus.UsingInMemory((context, transport) =>
             {
@@ -31,13 +42,7 @@ static class Bus
                 transport.ConfigureEndpoints(context);
             });
         else
-            bus.UsingRabbitMq((context, transport) =>
-            {
-                transport.Host(new Uri(options.Deployment.Broker));
-                transport.UnderstandFacts();
-                transport.ConfigureJsonSerializerOptions(Wire.Configure);
-                transport.ConfigureEndpoints(context);
-            });
+            RabbitBus.Configure(bus, options);
     }
 
     /// <summary>How the pipeline's queue is worked off.</summary>

@@ -13,6 +13,9 @@ namespace FlatRender.Host;
 /// <summary>Builds the process from the rooms it was asked for, and runs it.</summary>
 static class House
 {
+    /// <summary>Whoever asks about readiness will not wait long either.</summary>
+    static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(2);
+
     /// <returns>0 after an orderly end, 1 when it could not start.</returns>
     public static async Task<int> ServeAsync(ServeOptions options)
     {
@@ -34,7 +37,8 @@ static class House
         return 0;
     }
 
-    public static WebApplication Build(ServeOptions options)
+    /// <param name="more">Said last: what a test has otherwise.</param>
+    public static WebApplication Build(ServeOptions options, Action<IServiceCollection>? more = null)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseUrls(options.Urls).UseKestrel(kestrel =>
@@ -50,24 +54,27 @@ static class House
         builder.Services.AddSingleton(options.Deployment).AddSingleton(options.Deployment.Secrets).AddSingleton(Vocabulary.All);
         builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(options.Deployment.Database));
         builder.Services.AddSingleton(new Blobs(Path.Combine(options.Deployment.Home, "files")));
-        builder.Services.AddSingleton(LegalPath.Kind);
+        builder.Services.AddSingleton(LegalPath.Kind).AddSingleton(Identity.Purse.Kind);
         builder.Services.AddTokenAccess();
         builder.Services.AddEventStore(store => store.Broker = options.Deployment.Broker);
+        if (options.Live is { } live) builder.Services.AddSingleton(live);
         foreach (var service in options.Services) service.Register(builder.Services);
+        if (!options.Deployment.InMemory) builder.Services.AddSingleton(options).AddSingleton<DeadLetters>().AddHostedService(s => s.GetRequiredService<DeadLetters>());
         builder.Services.AddMassTransit(bus => Bus.Configure(bus, options));
         builder.Services.Configure<MassTransitHostOptions>(host => host.WaitUntilStarted = true);
 
+        builder.Services.AddDoors();
+        more?.Invoke(builder.Services);
+
         var app = builder.Build();
-        app.UseEnvelope();
-        app.UseAuthentication();
-        app.UseAuthorization();
+        app.UseDoors();
         app.MapGet("/health/live", () => Results.Json(new { status = "live" })).AllowAnonymous();
         app.MapGet("/health/ready", ReadyAsync).AllowAnonymous();
         foreach (var service in options.Services) service.Map(app);
         return app;
     }
 
-    static async Task UpdateSchemasAsync(WebApplication app, ServeOptions options)
+    public static async Task UpdateSchemasAsync(WebApplication app, ServeOptions options)
     {
         var database = app.Services.GetRequiredService<NpgsqlDataSource>();
         await Migration.ApplyAsync(database, "eventstore", CancellationToken.None);
@@ -75,13 +82,15 @@ static class House
         foreach (var service in options.Services) await service.UpdateSchemaAsync(database, CancellationToken.None);
     }
 
-    static async Task<IResult> ReadyAsync(NpgsqlDataSource database, IBusControl bus, CancellationToken cancel)
+    static async Task<IResult> ReadyAsync(NpgsqlDataSource database, IBusControl bus, TimeProvider clock, CancellationToken cancel)
     {
+        using var patience = new CancellationTokenSource(ReadyWithin, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
         try
         {
-            await database.QueryAsync("SELECT 1", row => row.GetInt32(0), cancel);
+            await database.QueryAsync("SELECT 1", row => row.GetInt32(0), either.Token);
         }
-        catch (NpgsqlException e)
+        catch (Exception e) when (Away.Is(e) || patience.IsCancellationRequested)
         {
             return Refuse.Unavailable($"The database is away: {e.Message}");
         }

@@ -16,6 +16,7 @@ try
         ["migrate", .. var rest] => await WithDatabase(database => MigrateCommand.RunAsync(rest, database, ServeOptions.AllServices, stop.Token)),
         ["audit", .. var rest] => await WithDatabase(database => AuditCommand.RunAsync(rest, database, stop.Token)),
         ["projections", .. var rest] => await WithDatabase(database => ProjectionsCommand.RunAsync(rest, database, stop.Token)),
+        ["deadletters", .. var rest] => await DeadLettersCommand.RunAsync(rest, ServeOptions.BrokerGiven, stop.Token),
         _ => Usage(),
     };
 }
@@ -40,8 +41,11 @@ static int Usage()
 {
     Console.Error.WriteLine("""
         usage: FlatRender.Host serve [--roles all|gateway,render,...] [--urls URL] [--home DIR] [--broker memory|amqp://...] [--database CONNECTION]
-               FlatRender.Host migrate | audit ... | projections ...
-        Secrets and the database come from the environment: FLATRENDER_DATABASE, FLATRENDER_API_TOKEN, FLATRENDER_NODE_TOKEN, FLATRENDER_ORCHESTRATOR_SECRET.
+                                     [--prefetch 32] [--concurrency 16] [--ping SECONDS] [--pong SECONDS]
+               FlatRender.Host migrate | audit ... | projections ... | deadletters ...
+        Roles: all, or names; a name after a minus is left out: all,-render,-pipeline. Several brokers of one cluster stand with commas between them.
+        Secrets, database and broker come from the environment: FLATRENDER_DATABASE, FLATRENDER_BROKER, FLATRENDER_API_TOKEN, FLATRENDER_NODE_TOKEN, FLATRENDER_ORCHESTRATOR_SECRET,
+        and FLATRENDER_IDENTITY_SECRET (what signing keys in the database are sealed with; without it, the API token).
         """);
     return 2;
 }

@@ -29,25 +29,41 @@ sealed class Files
 
     public static bool IsDigest(string? text) => text is { Length: 64 } && text.All(char.IsAsciiHexDigitLower);
 
-    /// <exception cref="BlobMissing">The host has no such blob.</exception>
+    /// <exception cref="BlobMissing">The host has no such blob, or only a damaged one.</exception>
     public async Task<Borrowed> Fetch(string digest, CancellationToken ct)
     {
         if (!IsDigest(digest)) throw new BlobMissing(digest, $"'{digest}' is no SHA-256 digest.");
-        if (Borrow(digest) is { } here) return here;
-        return await Backoff.Retry(Tries, _clock, async () =>
+        if (Borrow(digest) is { } here)
         {
-            var partial = Path.Combine(_folder, $"{digest}.{Path.GetRandomFileName()}");
-            try
+            // A disk forgets and flips: what was right when it was kept is looked at again before anything is made of it.
+            if (await DigestOrNone(here.Path, ct) == digest) return here;
+            here.Dispose();
+            Forget(digest);
+        }
+        string? damaged = null;
+        try
+        {
+            return await Backoff.Retry(Tries, _clock, async () =>
             {
-                var got = await _home.Download(digest, partial, ct) ?? throw new BlobMissing(digest, $"The host has no file {digest}.");
-                if (got != digest) throw new IOException($"The host sent {got} for file {digest}.");
-                return Take(digest, partial);
-            }
-            finally
-            {
-                File.Delete(partial);
-            }
-        }, ct);
+                var partial = Path.Combine(_folder, $"{digest}.{Path.GetRandomFileName()}");
+                damaged = null;
+                try
+                {
+                    var got = await _home.Download(digest, partial, ct) ?? throw new BlobMissing(digest, $"The host has no file {digest}.");
+                    if (got != digest) throw new IOException(damaged = $"The host sent {got} for file {digest}.");
+                    return Take(digest, partial);
+                }
+                finally
+                {
+                    File.Delete(partial);
+                }
+            }, ct);
+        }
+        catch (IOException) when (damaged is not null)
+        {
+            // The host's own copy is bad: as good as none, and what was made once can be made again.
+            throw new BlobMissing(digest, damaged);
+        }
     }
 
     /// <summary>Sends a file home and keeps it; the file at <paramref name="path"/> is moved away.</summary>
@@ -66,6 +82,28 @@ sealed class Files
     {
         await using var file = File.OpenRead(path);
         return Convert.ToHexStringLower(await SHA256.HashDataAsync(file, ct));
+    }
+
+    static async Task<string> DigestOrNone(string path, CancellationToken ct)
+    {
+        try
+        {
+            return await DigestOf(path, ct);
+        }
+        catch (FileNotFoundException)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>Who reads it at this moment keeps the open file; the next who asks gets a good copy.</summary>
+    void Forget(string digest)
+    {
+        lock (_gate)
+        {
+            File.Delete(Path.Combine(_folder, digest));
+            if (_kept.Remove(digest, out var kept)) _held -= kept.Bytes;
+        }
     }
 
     Borrowed Take(string digest, string path)

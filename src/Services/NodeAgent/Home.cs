@@ -14,11 +14,12 @@ sealed class Home : IDisposable
     readonly TimeProvider _clock;
     readonly NodeId _id;
 
-    public Home(Uri orchestrator, string token, NodeId id, TimeProvider clock)
+    public Home(IReadOnlyList<Uri> offices, string token, NodeId id, TimeProvider clock)
     {
         (_clock, _id) = (clock, id);
         // A long-lived connection survives the host's restart only as an error: short lives, quick connects.
-        _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), PooledConnectionLifetime = TimeSpan.FromMinutes(2) }) { BaseAddress = orchestrator, Timeout = Timeout.InfiniteTimeSpan };
+        var sockets = new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), PooledConnectionLifetime = TimeSpan.FromMinutes(2) };
+        _http = new HttpClient(new Offices(offices, sockets)) { BaseAddress = offices[0], Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
 

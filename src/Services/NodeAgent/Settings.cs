@@ -3,19 +3,23 @@ using System.Globalization;
 namespace FlatRender.NodeAgent;
 
 /// <summary>What an agent was told at its start: arguments, and secrets from the environment.</summary>
+/// <param name="Orchestrators">Its address, or those of several of its processes.</param>
 /// <param name="Url">Where the orchestrator reaches this node; null: the address it listens on.</param>
 /// <param name="Engines">Engine name -> path of its script.</param>
 /// <param name="ParentPid">In embedded use: when this process is gone, the agent goes too.</param>
 /// <param name="MemoryMb">What an engine may hold before it is killed.</param>
+/// <param name="FrameSeconds">How long an engine may take for one frame before it is killed.</param>
 public sealed record Settings(
-    Uri Orchestrator, string Listen, string? Url, string Name, int Slots, IReadOnlyList<string> Tags, string Home,
-    IReadOnlyDictionary<string, string> Engines, int? ParentPid, int MemoryMb, int CacheMb, string Token, string Secret)
+    IReadOnlyList<Uri> Orchestrators, string Listen, string? Url, string Name, int Slots, IReadOnlyList<string> Tags, string Home,
+    IReadOnlyDictionary<string, string> Engines, int? ParentPid, int MemoryMb, int CacheMb, string Token, string Secret, int FrameSeconds = 60)
 {
+    internal Children.EngineLimits Limits => new(MemoryMb, TimeSpan.FromSeconds(FrameSeconds));
+
     public const string TokenVariable = "FLATRENDER_NODE_TOKEN", SecretVariable = "FLATRENDER_ORCHESTRATOR_SECRET";
 
     public const string Usage = """
-        FlatRender.NodeAgent --orchestrator URL [--listen http://127.0.0.1:0] [--url URL] [--name NAME] [--slots N] [--tags a,b] [--home DIR]
-                             [--engine NAME=PATH]... [--parent-pid PID] [--memory-mb 4096] [--cache-mb 2048]
+        FlatRender.NodeAgent --orchestrator URL[,URL] [--listen http://127.0.0.1:0] [--url URL] [--name NAME] [--slots N] [--tags a,b] [--home DIR]
+                             [--engine NAME=PATH]... [--parent-pid PID] [--memory-mb 4096] [--frame-seconds 60] [--cache-mb 2048]
         Secrets come from the environment: FLATRENDER_NODE_TOKEN (sent home), FLATRENDER_ORCHESTRATOR_SECRET (signs calls to this node).
         """;
 
@@ -46,9 +50,12 @@ public sealed record Settings(
             if (string.IsNullOrEmpty(value)) problems.Add($"The environment variable {name} is not set.");
             return value ?? "";
         }
-        Uri? home = null;
-        if (!given.TryGetValue("--orchestrator", out var url)) problems.Add("--orchestrator is missing: the address of the host.");
-        else if (!Uri.TryCreate(url.TrimEnd('/') + "/", UriKind.Absolute, out home) || home.Scheme is not ("http" or "https")) problems.Add($"--orchestrator takes an http address, not '{url}'.");
+        var offices = new List<Uri>();
+        if (!given.TryGetValue("--orchestrator", out var urls)) problems.Add("--orchestrator is missing: the address of the host.");
+        foreach (var url in (urls ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+            if (Uri.TryCreate(url.TrimEnd('/') + "/", UriKind.Absolute, out var office) && office.Scheme is "http" or "https") offices.Add(office);
+            else problems.Add($"--orchestrator takes an http address, or several with commas, not '{url}'.");
+        if (offices.Count == 0 && problems.Count == 0) problems.Add("--orchestrator names no address.");
         if (engines.Count == 0)
         {
             if (FindSkottie() is { } script) engines["skottie"] = script;
@@ -57,15 +64,15 @@ public sealed record Settings(
         foreach (var (name, path) in engines)
             if (!File.Exists(path)) problems.Add($"The engine {name} is not at '{path}'.");
         var settings = new Settings(
-            home!, given.GetValueOrDefault("--listen", "http://127.0.0.1:0"), given.GetValueOrDefault("--url"), given.GetValueOrDefault("--name", Environment.MachineName),
+            offices, given.GetValueOrDefault("--listen", "http://127.0.0.1:0"), given.GetValueOrDefault("--url"), given.GetValueOrDefault("--name", Environment.MachineName),
             Number("--slots", 1) ?? Environment.ProcessorCount, given.GetValueOrDefault("--tags", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
             Path.GetFullPath(given.GetValueOrDefault("--home", ".flatrender/node")), engines, Number("--parent-pid", 1), Number("--memory-mb", 64) ?? 4096, Number("--cache-mb", 1) ?? 2048,
-            Secret(TokenVariable), Secret(SecretVariable));
+            Secret(TokenVariable), Secret(SecretVariable), Number("--frame-seconds", 1) ?? 60);
         return problems.Count == 0 ? settings : throw new BadArguments(problems);
     }
 
     static readonly HashSet<string> Known =
-        ["--orchestrator", "--listen", "--url", "--name", "--slots", "--tags", "--home", "--engine", "--parent-pid", "--memory-mb", "--cache-mb"];
+        ["--orchestrator", "--listen", "--url", "--name", "--slots", "--tags", "--home", "--engine", "--parent-pid", "--memory-mb", "--frame-seconds", "--cache-mb"];
 
     /// <summary>Beside the executable when published; in a source tree, beside the project that was built.</summary>
     static string? FindSkottie()

@@ -19,7 +19,7 @@ static class AuditCommand
     /// <returns>0: sound, or done. 1: something was found, or is not there. 2: not understood.</returns>
     public static async Task<int> RunAsync(string[] args, NpgsqlDataSource database, CancellationToken cancel)
     {
-        var audit = new Audit(new EventStoreOptions { DataSource = database }, [LegalPath.Kind], TimeProvider.System);
+        var audit = new Audit(new EventStoreOptions { DataSource = database }, [LegalPath.Kind, Identity.Purse.Kind], TimeProvider.System);
         return args switch
         {
             ["verify"] => await VerifyAsync(audit, Since.Ever, cancel),

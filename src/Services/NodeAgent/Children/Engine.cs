@@ -10,7 +10,7 @@ namespace FlatRender.NodeAgent.Children;
 sealed record Scene(string Engine, string TemplateDigest, int Width, int Height, string Background, Rect Fit);
 
 /// <summary>An engine child: JSON lines in, framed messages out (a 4-byte little-endian length, a JSON header, then the bytes the header tells).</summary>
-sealed class Engine(string name, Child child) : IAsyncDisposable
+sealed class Engine(string name, Child child, TimeSpan patience, TimeProvider clock) : IAsyncDisposable
 {
     const int LongestHeader = 1 << 20;
     static readonly JsonSerializerOptions Json = new(Wire.Json) { DefaultIgnoreCondition = JsonIgnoreCondition.Never };
@@ -26,10 +26,10 @@ sealed class Engine(string name, Child child) : IAsyncDisposable
     public bool HasEnded => child.HasEnded;
 
     /// <exception cref="EngineFault">It did not come up.</exception>
-    public static async Task<Engine> Start(string name, string script, string folder, int memoryMb, Confinement confinement, TimeProvider clock, CancellationToken ct)
+    public static async Task<Engine> Start(string name, string script, string folder, EngineLimits limits, Confinement confinement, TimeProvider clock, CancellationToken ct)
     {
-        var child = await Child.Start(new($"The {name} engine", ["node", script], folder, memoryMb), confinement, clock);
-        var engine = new Engine(name, child);
+        var child = await Child.Start(new($"The {name} engine", ["node", script], folder, limits.MemoryMb), confinement, clock);
+        var engine = new Engine(name, child, limits.Patience, clock);
         try
         {
             using var stop = engine.KilledBy(ct);
@@ -92,7 +92,22 @@ sealed class Engine(string name, Child child) : IAsyncDisposable
         }
     }
 
+    /// <summary>The next thing it says. One that says nothing for so long hangs: there is no need to wait for the whole task's deadline.</summary>
     async Task<Answer> Header(CancellationToken ct)
+    {
+        using var patient = new CancellationTokenSource(patience, clock);
+        using var kill = patient.Token.Register(() => child.Kill($"it said nothing for {patience.TotalSeconds:0.#} s"));
+        try
+        {
+            return await Message(ct);
+        }
+        catch (EngineFault e) when (patient.IsCancellationRequested)
+        {
+            throw new EngineFault("ENGINE_HUNG", e.Message);
+        }
+    }
+
+    async Task<Answer> Message(CancellationToken ct)
     {
         await Fill(_four, ct);
         var length = BinaryPrimitives.ReadInt32LittleEndian(_four);
@@ -137,6 +152,11 @@ sealed class Engine(string name, Child child) : IAsyncDisposable
 
     sealed record Complaint(string Code, string Message);
 }
+
+/// <summary>What an engine may use.</summary>
+/// <param name="MemoryMb">Held by it and all its descendants together.</param>
+/// <param name="Patience">For an answer, or for the next frame.</param>
+sealed record EngineLimits(int MemoryMb, TimeSpan Patience);
 
 /// <summary>An engine crashed, broke its protocol or refused the template; the code is the task's.</summary>
 sealed class EngineFault(string code, string reason) : Exception(reason)

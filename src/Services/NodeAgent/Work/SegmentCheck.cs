@@ -13,7 +13,15 @@ sealed record SegmentVerdict(SegmentManifest? Manifest, IReadOnlyList<int> Missi
 /// <summary>Checks a segment: its files are there and are what they were, it decodes without a complaint, and each frame is the one that was drawn.</summary>
 static class SegmentCheck
 {
-    public static async Task<SegmentVerdict> Run(SegmentFiles segment, NodeTask task, Slot slot, Running running, Stopwatches watches, CancellationToken ct)
+    /// <summary>All of it: files, container, and every frame decoded.</summary>
+    public static Task<SegmentVerdict> Run(SegmentFiles segment, NodeTask task, Slot slot, Running running, Stopwatches watches, CancellationToken ct) =>
+        Open(segment, task, slot, watches, (film, manifest) => Look(film, manifest, task, slot, running, watches, ct), ct);
+
+    /// <summary>That the files are there, and are what they were when they were made: whoever decodes the finished film sees the rest.</summary>
+    public static Task<SegmentVerdict> Files(SegmentFiles segment, NodeTask task, Slot slot, Stopwatches watches, CancellationToken ct) =>
+        Open(segment, task, slot, watches, (_, manifest) => Task.FromResult(new SegmentVerdict(manifest, [], [], "", new Footage(manifest.Frames, task.Film.Width, task.Film.Height).Warnings())), ct);
+
+    static async Task<SegmentVerdict> Open(SegmentFiles segment, NodeTask task, Slot slot, Stopwatches watches, Func<string, SegmentManifest, Task<SegmentVerdict>> look, CancellationToken ct)
     {
         var all = Enumerable.Range(segment.First, segment.Count).ToArray();
         SegmentVerdict Gone(string reason) => new(null, all, [], reason, []);
@@ -24,7 +32,7 @@ static class SegmentCheck
             using var film = await slot.Shop.Files.Fetch(segment.SegmentDigest, ct);
             watches.Fetch += watches.Since(fetching);
             var (manifest, wrong) = await Read(manifestFile.Path, segment, task, ct);
-            return manifest is null ? Gone(wrong) : await Look(film.Path, manifest, task, slot, running, watches, ct);
+            return manifest is null ? Gone(wrong) : await look(film.Path, manifest);
         }
         catch (BlobMissing e)
         {

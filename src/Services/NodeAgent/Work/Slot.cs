@@ -47,7 +47,7 @@ sealed class Slot(int number, Workshop shop) : IAsyncDisposable
         if (_engine is { } other && (other.HasEnded || other.Scene is not null || other.Name != scene.Engine)) await DropEngine();
         try
         {
-            _engine ??= await Engine.Start(scene.Engine, shop.Settings.Engines[scene.Engine], Directory.CreateDirectory(EngineFolder).FullName, shop.Settings.MemoryMb, shop.Confinement, shop.Clock, ct);
+            _engine ??= await Engine.Start(scene.Engine, shop.Settings.Engines[scene.Engine], Directory.CreateDirectory(EngineFolder).FullName, shop.Settings.Limits, shop.Confinement, shop.Clock, ct);
             using var stop = _engine.KilledBy(ct);
             await _engine.Load(scene, template.Path, ct);
             return _engine;
@@ -56,6 +56,13 @@ sealed class Slot(int number, Workshop shop) : IAsyncDisposable
         {
             watches.Start += watches.Since(starting);
         }
+    }
+
+    /// <summary>An engine that has this scene loaded and has drawn nothing yet.</summary>
+    public async Task<Engine> FreshEngineFor(Scene scene, Stopwatches watches, CancellationToken ct)
+    {
+        await DropEngine();
+        return await EngineFor(scene, watches, ct);
     }
 
     /// <summary>One result for each task, whatever happens.</summary>

@@ -1,0 +1,166 @@
+using System.Collections.Concurrent;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using FlatRender.Contracts;
+using FlatRender.EventStore;
+using FlatRender.Foundation;
+using FlatRender.Host;
+using FlatRender.Identity;
+using FlatRender.TestKit;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace FlatRender.Gateway.Tests;
+
+/// <summary>The whole host in this process, as `serve --roles all` runs it: real Kestrel, real PostgreSQL, a clock moved by hand. Only its nodes are missing.</summary>
+public sealed class Server : IAsyncLifetime
+{
+    public const string OwnerToken = "the-owners-token-of-this-installation", NodeToken = "the-token-of-its-nodes-0123456789";
+
+    readonly string _home = Directory.CreateTempSubdirectory("flatrender-gateway-").FullName;
+    OwnDatabase _database = null!;
+    WebApplication _app = null!;
+
+    public HandClock Clock { get; } = new();
+    public Log Log { get; } = new();
+    public string Url => _app.Urls.First();
+    public IServiceProvider Services => _app.Services;
+    public Npgsql.NpgsqlDataSource Database => _database.Source;
+
+    /// <summary>How strictly calls are counted.</summary>
+    public double Rates { get; init; } = 1e6;
+
+    public IdentitySettings Settings { get; init; } = IdentitySettings.Default;
+
+    public async Task InitializeAsync()
+    {
+        _database = await OwnDatabase.CreateAsync();
+        await StartAsync();
+    }
+
+    async Task StartAsync()
+    {
+        var options = new ServeOptions([.. ServeOptions.AllServices], Pipeline: true, "http://127.0.0.1:0",
+            new Deployment(_home, _database.Source.ConnectionString, "memory", new Secrets(OwnerToken, NodeToken, "the-orchestrators-secret-of-it")));
+        _app = House.Build(options, services => services
+            .AddSingleton<TimeProvider>(Clock).AddSingleton(_database.Source).AddSingleton(new RateSettings(Rates)).AddSingleton(Settings)
+            // Passwords are hashed for good in FlatRender; here, quickly.
+            .Configure<PasswordHasherOptions>(hasher => hasher.IterationCount = 1000)
+            .AddLogging(logging => logging.ClearProviders().SetMinimumLevel(LogLevel.Trace).AddProvider(Log)));
+        await House.UpdateSchemasAsync(_app, options);
+        await _app.StartAsync();
+    }
+
+    /// <summary>Ends the process, as it were, and starts it again on the same data.</summary>
+    public async Task RestartAsync()
+    {
+        await _app.DisposeAsync();
+        await StartAsync();
+    }
+
+    public Client Anonymous() => new(Url, null);
+    public Client Owner() => new(Url, OwnerToken);
+    public Client With(string token) => new(Url, token);
+
+    /// <summary>A new person of a new tenant.</summary>
+    public async Task<Person> RegisterAsync(string? email = null)
+    {
+        email ??= $"{Ids.New():N}@example.org";
+        using var anonymous = Anonymous();
+        var tokens = await anonymous.AskAsync<SignedIn>(HttpMethod.Post, "/v1/auth/register", new NewAccount(email, "correct horse battery", "Jo", null), 201);
+        return new(email, "correct horse battery", tokens, With(tokens.AccessToken));
+    }
+
+    /// <summary>The facts of a stream, once all that is noted is told.</summary>
+    public async Task<IReadOnlyList<object>> FactsAsync(Guid stream)
+    {
+        await Renders.Until(async () =>
+        {
+            await using var left = Database.CreateCommand("SELECT count(*) FROM identity.facts_to_tell");
+            return await left.ExecuteScalarAsync() is 0L;
+        }, "everything is told");
+        return [.. (await Services.GetRequiredService<Streams>().ReadAsync(stream, CancellationToken.None)).Select(e => e.Fact(Vocabulary.All))];
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        await _database.DisposeAsync();
+        Directory.Delete(_home, recursive: true);
+    }
+}
+
+public sealed record Person(string Email, string Password, SignedIn Tokens, Client Client)
+{
+    public TenantId TenantId => Tokens.User.TenantId;
+    public UserId UserId => Tokens.User.UserId;
+}
+
+/// <summary>A caller from outside.</summary>
+public sealed class Client : IDisposable
+{
+    readonly HttpClient _http;
+
+    public Client(string url, string? token)
+    {
+        _http = new HttpClient { BaseAddress = new Uri(url), Timeout = TimeSpan.FromSeconds(60) };
+        if (token is not null) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+    }
+
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request) => _http.SendAsync(request);
+
+    public Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, object? body = null) =>
+        _http.SendAsync(new HttpRequestMessage(method, path) { Content = body as HttpContent ?? (body is null ? null : JsonContent.Create(body, body.GetType(), options: Wire.Json)) });
+
+    public async Task<T> AskAsync<T>(HttpMethod method, string path, object? body = null, int status = 200)
+    {
+        using var answer = await SendAsync(method, path, body);
+        var text = await answer.Content.ReadAsStringAsync();
+        ((int)answer.StatusCode).ShouldBe(status, $"{method} {path}: {text}");
+        return status == 204 ? default! : JsonSerializer.Deserialize<T>(text, Wire.Json)!;
+    }
+
+    public Task<T> GetAsync<T>(string path) => AskAsync<T>(HttpMethod.Get, path);
+
+    /// <summary>The envelope of a refusal.</summary>
+    public async Task<ErrorBody> RefusedAsync(HttpMethod method, string path, object? body, int status) => (await AskAsync<ErrorEnvelope>(method, path, body, status)).Error;
+
+    public Task DoAsync(HttpMethod method, string path, object? body = null) => AskAsync<object>(method, path, body, 204);
+
+    public void Dispose() => _http.Dispose();
+}
+
+/// <summary>Everything the host logs, as text.</summary>
+public sealed class Log : ILoggerProvider
+{
+    readonly ConcurrentQueue<string> _lines = new();
+
+    public IReadOnlyCollection<string> Lines => _lines;
+
+    public ILogger CreateLogger(string category) => new Scribe(category, _lines);
+
+    public void Dispose()
+    {
+    }
+
+    sealed class Scribe(string category, ConcurrentQueue<string> lines) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public bool IsEnabled(LogLevel level) => true;
+
+        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? exception, Func<TState, Exception?, string> format)
+        {
+            // A host that runs through all suites would fill the memory.
+            if (lines.Count < 200_000) lines.Enqueue($"{level} {category}: {format(state, exception)} {exception}");
+        }
+    }
+}
+
+[CollectionDefinition(Name)]
+public sealed class SharedServer : ICollectionFixture<Server>
+{
+    public const string Name = "a server that is up";
+}
