@@ -8,6 +8,7 @@ var benches = new Dictionary<string, Func<bool, CancellationToken, Task<Figures>
     ["store"] = (quick, _) => StoreBench.RunAsync(quick),
     ["film"] = FilmBench.RunAsync,
     ["faults"] = FaultsBench.RunAsync,
+    ["kills"] = (quick, _) => KillsBench.RunAsync(quick),
     ["sockets"] = (quick, _) => SocketsBench.RunAsync(quick),
 };
 
