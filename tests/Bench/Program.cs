@@ -1,10 +1,30 @@
+using System.Globalization;
 using FlatRender.Bench;
+using FlatRender.Bench.Sockets;
 
 // Each benchmark prints a Markdown table and, as its last line, one JSON object with every figure.
-var benches = new Dictionary<string, Func<bool, Task<Figures>>>
+var benches = new Dictionary<string, Func<bool, CancellationToken, Task<Figures>>>
 {
-    ["store"] = StoreBench.RunAsync,
+    ["store"] = (quick, _) => StoreBench.RunAsync(quick),
+    ["film"] = FilmBench.RunAsync,
+    ["faults"] = FaultsBench.RunAsync,
+    ["kills"] = (quick, _) => KillsBench.RunAsync(quick),
+    ["sockets"] = (quick, _) => SocketsBench.RunAsync(quick),
 };
+
+// Processes of a benchmark that runs in several.
+switch (args)
+{
+    case ["sockets-server", "bare", var sockets, var seconds, _]:
+        await BareServer.RunAsync(Number(sockets), Number(seconds));
+        return 0;
+    case ["sockets-server", "live", var sockets, var seconds, var database]:
+        await LiveServer.RunAsync(Number(sockets), Number(seconds), database);
+        return 0;
+    case ["sockets-crowd", var addresses, var sockets]:
+        await Crowd.RunAsync(addresses, Number(sockets));
+        return 0;
+}
 
 if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var bench) || rest is not ([] or ["--quick"]))
 {
@@ -12,5 +32,23 @@ if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var be
     return 2;
 }
 
-(await bench(rest.Length == 1)).Print(Console.Out);
-return 0;
+// Interrupted, a benchmark takes along what it started.
+using var stop = new CancellationTokenSource();
+void Stop(System.Runtime.InteropServices.PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}
+using var interrupt = System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGINT, Stop);
+using var term = System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGTERM, Stop);
+try
+{
+    (await bench(rest.Length == 1, stop.Token)).Print(Console.Out);
+    return 0;
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    return 130;
+}
+
+static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace FlatRender.Render;
 
 /// <summary>Hands waiting tasks to free nodes, takes back what was lost. Any number may run: the leases decide.</summary>
-sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
+sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, IHostApplicationLifetime life, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
 {
     // Rung awake for new work; this is the slow look behind it, for backoffs and leases that run out.
     static readonly TimeSpan SlowLook = TimeSpan.FromMilliseconds(500);
@@ -15,7 +15,7 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, TimeProv
     static readonly TimeSpan Rest = TimeSpan.FromSeconds(1), LongestRest = TimeSpan.FromSeconds(30);
 
     readonly ConcurrentDictionary<NodeId, (DateTimeOffset Until, int Times)> _resting = [];
-    readonly long _began = clock.GetTimestamp();
+    long? _open;
 
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
@@ -43,8 +43,10 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, TimeProv
 
     async Task SweepAsync(CancellationToken cancel)
     {
-        // While nobody listened, nobody could be heard: a host that was away gives every node its time first.
-        if (clock.GetElapsedTime(_began) < NodeBook.LostAfter) return;
+        // While the door was closed, nobody could be heard: a host that was away gives every node its time first, from when it listens.
+        if (!life.ApplicationStarted.IsCancellationRequested) return;
+        _open ??= clock.GetTimestamp();
+        if (clock.GetElapsedTime(_open.Value) < NodeBook.LostAfter) return;
         foreach (var lost in await nodes.LoseSilentAsync(cancel)) log.LogWarning("Node {Node} ({Id}) has been silent for {Seconds} s: its work goes to others", lost.Name, lost.Id, NodeBook.LostAfter.TotalSeconds);
         await work.SweepAsync(cancel);
     }
