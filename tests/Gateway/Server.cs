@@ -60,6 +60,9 @@ public sealed class Server : IAsyncLifetime
         await House.UpdateSchemasAsync(_app, options);
         await _app.StartAsync();
         Contract = await Contract.OfAsync(_app.Services);
+        // The first message over a bus takes its time; no test is about that.
+        await using var scope = _app.Services.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<MassTransit.IRequestClient<FindTemplate>>().GetResponse<FoundTemplate>(new FindTemplate(default, default), CancellationToken.None, MassTransit.RequestTimeout.After(m: 1));
     }
 
     /// <summary>Ends the process, as it were, and starts it again on the same data.</summary>
