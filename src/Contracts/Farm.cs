@@ -65,7 +65,7 @@ public sealed record ExplainWait(JobId JobId) : IAboutRender;
 /// <param name="Done">Pieces that are done.</param>
 public sealed record WaitExplained(JobId JobId, IReadOnlyList<WaitReason> Reasons, int Waiting, int UnderWay, int Done, IReadOnlyList<ChunkWait> Chunks);
 
-/// <param name="Code">NOT_PLANNED, STOPPED, HELD, TENANT_LIMIT, TEMPLATE_LIMIT, NO_NODE, NO_NODE_WITH_TAG, NO_NODE_WITH_ENGINE, NO_FREE_SLOT, OTHER_NODE, BACKOFF, NEXT, UNDER_WAY, VALIDATION, ASSEMBLY or PIPELINE.</param>
+/// <param name="Code">NOT_PLANNED, STOPPED, HELD, TENANT_LIMIT, TEMPLATE_LIMIT, NO_NODE, NO_NODE_WITH_TAG, NO_NODE_WITH_ENGINE, NO_FREE_SLOT, OTHER_NODE, BACKOFF, NEXT, UNDER_WAY, VALIDATION, ASSEMBLY or PIPELINE; OVER where it waits for nothing.</param>
 /// <param name="Message">A sentence.</param>
 /// <param name="Until">When that ends at the latest, where that is known.</param>
 /// <param name="Pieces">How many pieces wait for this; 0: the whole render does.</param>
@@ -92,6 +92,10 @@ public sealed record LeaseView(JobId JobId, string Kind, int Chunk, int First, i
 /// <param name="Key">Its id; empty: each that has no limit of its own.</param>
 /// <param name="Slots">0: none; null, where it is set: no limit any more.</param>
 public sealed record SlotLimit(string Scope, string Key, int? Slots);
+
+/// <param name="Key">Null or empty: each that has no limit of its own.</param>
+/// <param name="Slots">Null: no limit any more.</param>
+public sealed record NewLimit(string Scope, string? Key, int? Slots, string? Reason);
 
 public sealed record SetLimit(SlotLimit Limit, string By, string Reason);
 public sealed record DrainNode(NodeId NodeId, string By, string Reason) : IAboutNode;

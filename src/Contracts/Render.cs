@@ -41,9 +41,8 @@ public sealed record Rect(double X, double Y, double Width, double Height);
 
 /// <summary>What a render asks of the nodes that work on it, and what it counts against.</summary>
 /// <param name="Template">What it was made from: a person's inputs are baked into the template's digest, so that tells no two renders of one template together.</param>
-/// <param name="Engine">What draws it; null: skottie.</param>
 /// <param name="Tags">A node that lacks one of these gets none of it.</param>
-public sealed record Needs(TemplateId? Template = null, string? Engine = null, IReadOnlyList<string>? Tags = null);
+public sealed record Needs(TemplateId? Template = null, IReadOnlyList<string>? Tags = null);
 
 /// <summary>A delivered film. Digests are SHA-256 in lower-case hex; sizes in bytes; durations in seconds.</summary>
 /// <param name="Spent">Seconds of work by kind (fetch, start, render, encode, check, store, and cpu for the processor's), all nodes together.</param>

@@ -8,6 +8,7 @@ namespace FlatRender.Contracts;
 //   POST /v1/renders/{id}/cancel       ReasonGiven    -> 202 RenderView
 //   POST /v1/renders/{id}/retry        ReasonGiven    -> 202 RenderView
 //   GET  /v1/renders/{id}/events                      -> Page<TimelineEntry>
+//   GET  /v1/renders/{id}/waiting                     -> WaitExplained
 //   GET  /v1/renders/{id}/film, /thumbnail            -> the bytes, with ranges
 
 /// <summary>A template with all it needs, in one document.</summary>

@@ -99,6 +99,48 @@ public sealed class DoorSpecs(SharedFarm shared) : IClassFixture<SharedFarm>
     }
 
     [Fact]
+    public async Task Refused_calls_are_counted_by_what_was_wrong()
+    {
+        var (host, node) = (_farm.Host, _farm.Node);
+        async Task<Dictionary<string, long>> Counted() => new(JsonSerializer.Deserialize<NodeStatus>((await host.Call(node, HttpMethod.Get, "/v1/status")).Body, Wire.Json)!.Refused!);
+        var before = await Counted();
+        await host.Call(node, HttpMethod.Get, "/v1/status", signed: false);
+        await host.Call(node, HttpMethod.Get, "/v1/status", secret: "another");
+        await host.Call(node, HttpMethod.Get, "/v1/status", timestamp: Now - 310);
+        await host.Call(node, HttpMethod.Post, "/v1/tasks", new byte[Door.MaxBody + 1]);
+        await host.Call(node, HttpMethod.Post, "/v1/tasks", "{}"u8.ToArray());
+        var after = await Counted();
+        foreach (var code in new[] { "UNSIGNED", "BAD_SIGNATURE", "CLOCK_SKEW", "TOO_LARGE", "BAD_TASK" })
+            (after.GetValueOrDefault(code) - before.GetValueOrDefault(code)).ShouldBe(1, code);
+    }
+
+    [Fact]
+    public async Task A_body_that_drips_or_never_ends_is_not_waited_for()
+    {
+        (await RawAsync("Content-Length: 5000", "{")).ShouldStartWith("HTTP/1.1 408");
+        (await RawAsync($"Content-Length: {1L << 30}", "{")).ShouldStartWith("HTTP/1.1 413");
+        (await RawAsync("Transfer-Encoding: chunked", string.Concat(Enumerable.Repeat("10000\r\n" + new string(' ', 0x10000) + "\r\n", 40)))).ShouldStartWith("HTTP/1.1 413");
+    }
+
+    async Task<string> RawAsync(string header, string body)
+    {
+        using var socket = new System.Net.Sockets.TcpClient();
+        await socket.ConnectAsync("127.0.0.1", new Uri(_farm.Node).Port);
+        var stream = socket.GetStream();
+        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes($"POST /v1/tasks HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"));
+        try
+        {
+            await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(body));
+        }
+        catch (IOException)
+        {
+            // It stopped listening; what it said may still be read.
+        }
+        using var reader = new StreamReader(stream);
+        return await reader.ReadLineAsync() ?? "";
+    }
+
+    [Fact]
     public async Task A_node_tells_what_it_can()
     {
         var told = JsonSerializer.Deserialize<NodeRegistration>((await _farm.Host.Call(_farm.Node, HttpMethod.Get, "/v1/capabilities")).Body, Wire.Json)!;

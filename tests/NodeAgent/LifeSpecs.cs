@@ -144,6 +144,14 @@ public sealed class LifeSpecs : IAsyncLifetime
         Directory.Exists(Path.Combine(_farm.Settings.Home, "scratch")).ShouldBeFalse();
     }
 
+    [Fact]
+    public async Task A_node_that_no_call_reached_hears_in_its_heartbeat_that_it_is_to_drain()
+    {
+        _farm.Host.Drains = true;
+        await _farm.Agent.Ended.WaitAsync(TestTime.Patience);
+        (await _farm.Host.Assign(_farm.Node, _farm.Rendering(_film, _farm.Template(new { name = "late" }), 0, 1))).ShouldBe(HttpStatusCode.Gone);
+    }
+
     /// <summary>Waits for something that another process brings about.</summary>
     internal static async Task Until(Func<bool> there)
     {

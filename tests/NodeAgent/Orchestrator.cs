@@ -29,6 +29,7 @@ public sealed class Orchestrator : IAsyncDisposable
     public Channel<NodeHeartbeat> Beats { get; } = Channel.CreateUnbounded<NodeHeartbeat>();
     public TaskCompletionSource Left { get; } = new();
     public ConcurrentBag<LeaseId> ToAbort { get; } = [];
+    public volatile bool Drains;
     /// <summary>What the next results are answered with, before 204.</summary>
     public ConcurrentQueue<HttpStatusCode> ResultAnswers { get; } = [];
     public ConcurrentQueue<HttpStatusCode> RegistrationAnswers { get; } = [];
@@ -99,7 +100,7 @@ public sealed class Orchestrator : IAsyncDisposable
         });
     }
 
-    IResult Orders() => ForgetsNodes ? Results.NotFound() : Results.Json(new NodeOrders([.. ToAbort]), Wire.Json);
+    IResult Orders() => ForgetsNodes ? Results.NotFound() : Results.Json(new NodeOrders([.. ToAbort], Drains), Wire.Json);
 
     static async Task<T> Read<T>(HttpRequest request) => (await JsonSerializer.DeserializeAsync<T>(request.Body, Wire.Json))!;
 

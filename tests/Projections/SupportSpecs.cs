@@ -100,6 +100,24 @@ public sealed class SupportSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_nodes_life_is_told_beside_what_it_began()
+    {
+        NodeId node = new(Ids.New()), quiet = new(Ids.New());
+        Task WriteAsync(NodeId of, long version, params object[] facts) => _house.Streams.AppendAsync(of.Value, FarmStreams.NodeType, version, facts, "farm", CancellationToken.None);
+        NodeRegistered Joined(NodeId of) => new(of, "render-7", "http://10.0.0.7", 8, ["gpu"], new Dictionary<string, string>(), "1", "it is new here");
+        await WriteAsync(quiet, 0, Joined(quiet));
+        await WriteAsync(node, 0, Joined(node), new NodeCrashed(node, new JobId(Ids.New()), "render", 3, "ENGINE_CRASHED", "it fell"));
+        await WriteAsync(node, 2, new NodeLost(node, DateTimeOffset.UnixEpoch, 2, "silent"), Joined(node), new NodeRecovered(node, "farm", "it is back"), new NodeQuarantined(node, "support", 0, "it smells"), Joined(node));
+        await CaughtUpAsync();
+        var nodes = (await _house.Services.GetRequiredService<NodeView>().ListAsync(CancellationToken.None)).ToDictionary(n => n.NodeId, n => n.Life!);
+        (nodes[node].State, nodes[node].Reason, nodes[node].Slots, nodes[node].Crashes, nodes[node].Losses).ShouldBe(("quarantined", "it smells", 8, 1, 1));
+        nodes[quiet].State.ShouldBe("registered");
+        var live = await TablesAsync("node_view");
+        await _house.Projections.RebuildHereAsync("node_view", CancellationToken.None);
+        (await TablesAsync("node_view")).ShouldBe(live);
+    }
+
+    [Fact]
     public async Task Facts_are_found_by_words_and_by_ids()
     {
         var film = await _renders.FilmAsync(1);

@@ -6,56 +6,47 @@ using FlatRender.TestKit;
 namespace FlatRender.Services.Tests;
 
 /// <summary>The farm's book: what is leased to whom, what is refused, and what the pipeline hears of it.</summary>
-public sealed class WorkBookSpecs : IAsyncLifetime
+public sealed class WorkBookSpecs(FarmDatabase database) : IClassFixture<FarmDatabase>, IAsyncLifetime
 {
-    static readonly FilmSpec Film = new(64, 64, 100, 30, 1, "#ffffff", new Rect(0, 0, 64, 64), "1/1");
-    static readonly TaskTimes Times = new(0, 0, 1, 1, 0, 0, 2);
+    static TaskTimes Times => Farm.Times;
 
-    readonly HandClock _clock = new();
-    readonly List<object> _told = [];
     readonly JobId _job = new(Guid.NewGuid());
     readonly TenantId _tenant = new(Guid.NewGuid());
-    readonly NodeId _node = new(Guid.NewGuid()), _other = new(Guid.NewGuid());
-    OwnDatabase _database = null!;
-    WorkBook _book = null!;
-    NodeBook _nodes = null!;
+    NodeId _node, _other;
+    Farm _farm = null!;
+
+    WorkBook _book => _farm.Book;
+    List<object> _told => _farm.Told;
 
     public async Task InitializeAsync()
     {
-        _database = await OwnDatabase.CreateAsync();
-        await Schema.UpdateAsync(_database.Source, "render", typeof(RenderService).Assembly, CancellationToken.None);
-        Tell tell = (message, _) =>
-        {
-            if (message is not RenderProgress) _told.Add(message);
-            return Task.CompletedTask;
-        };
-        _book = new WorkBook(_database.Source, tell, _clock, new LiveBoard(tell, _clock));
-        _nodes = new NodeBook(_database.Source, _clock);
-        foreach (var node in new[] { _node, _other }) await _nodes.JoinAsync(new NodeRegistration(node, "n", "http://127.0.0.1:1", 8, [], new Dictionary<string, string>(), "1"), default);
+        _farm = await Farm.OpenAsync(database.Database);
+        (_node, _other) = (await _farm.JoinAsync(), await _farm.JoinAsync());
     }
 
-    public Task DisposeAsync() => _database.DisposeAsync().AsTask();
+    public Task DisposeAsync() => Task.CompletedTask;
 
-    PlanFrames Plan(int order = 1, JobId? job = null, TenantId? tenant = null, int priority = 50, int frames = 100) =>
-        new(job ?? _job, order, tenant ?? _tenant, "aa", Film with { Frames = frames }, priority);
+    Task PassAsync(TimeSpan time) => _farm.PassAsync(time, _node, _other);
 
-    Task<NodeTask?> LeaseAsync(NodeId? node = null, int slots = 8) => _book.LeaseAsync(node ?? _node, slots, default);
+    PlanFrames Plan(int order = 1, JobId? job = null, TenantId? tenant = null, int priority = 50, int frames = 100) => Farm.Plan(job ?? _job, tenant ?? _tenant, order, priority, frames);
+
+    Task<NodeTask?> LeaseAsync(NodeId? node = null) => _farm.LeaseAsync(node ?? _node);
 
     static TaskRendered Rendered(RenderTask t) => new(t.LeaseId, t.Epoch, Times, new SegmentFiles(t.First, t.Count, "s" + t.First, "m" + t.First), "engine");
 
     static TaskValidated Valid(ValidateTask t, params int[] corrupt) => new(t.LeaseId, t.Epoch, Times, [], corrupt, corrupt.Length == 0 ? "" : "the picture differs", []);
 
+    /// <summary>Work for one node or the other: who drew a segment does not check it.</summary>
+    async Task<(NodeId Node, NodeTask Task)?> NextAsync() =>
+        await LeaseAsync(_node) is { } first ? (_node, first) : await LeaseAsync(_other) is { } second ? (_other, second) : null;
+
     async Task<List<RenderTask>> RenderAllAsync()
     {
         var done = new List<RenderTask>();
-        while (await LeaseAsync() is { } task)
+        while (await NextAsync() is var (node, task))
         {
-            if (task is RenderTask render)
-            {
-                (await _book.CompleteAsync(_node, Rendered(render), default)).ShouldBeTrue();
-                done.Add(render);
-            }
-            else (await _book.CompleteAsync(_node, Valid((ValidateTask)task), default)).ShouldBeTrue();
+            await _farm.DoAsync(node, task);
+            if (task is RenderTask render) done.Add(render);
         }
 
         return done;
@@ -97,8 +88,8 @@ public sealed class WorkBookSpecs : IAsyncLifetime
     {
         await _book.PlanAsync(Plan(), default);
         var lost = (RenderTask)(await LeaseAsync(_node))!;
-        _clock.Advance(WorkBook.LeaseTime + TimeSpan.FromSeconds(1));
-        await _book.TakeBackAsync(null, null, default);
+        await PassAsync(WorkBook.LeaseTime + TimeSpan.FromSeconds(1));
+        await _book.SweepAsync(default);
         var again = (RenderTask)(await LeaseAsync(_other))!;
         (again.First, again.Epoch).ShouldBe((lost.First, lost.Epoch + 1));
         (await _book.CompleteAsync(_node, Rendered(lost), default)).ShouldBeFalse();
@@ -110,11 +101,11 @@ public sealed class WorkBookSpecs : IAsyncLifetime
     {
         await _book.PlanAsync(Plan(), default);
         var task = (await LeaseAsync())!;
-        _clock.Advance(WorkBook.LeaseTime - TimeSpan.FromSeconds(1));
+        await PassAsync(WorkBook.LeaseTime - TimeSpan.FromSeconds(1));
         var strange = new LeaseId(Guid.NewGuid());
         (await _book.RenewAsync(_node, [new(task.LeaseId, task.Epoch, 3), new(strange, 1, 0)], default)).ShouldBe([strange]);
-        _clock.Advance(TimeSpan.FromSeconds(2));
-        await _book.TakeBackAsync(null, null, default);
+        await PassAsync(TimeSpan.FromSeconds(2));
+        await _book.SweepAsync(default);
         (await _book.CompleteAsync(_node, Rendered((RenderTask)task), default)).ShouldBeTrue();
     }
 
@@ -144,8 +135,8 @@ public sealed class WorkBookSpecs : IAsyncLifetime
     {
         await _book.PlanAsync(Plan(), default);
         var bad = new HashSet<int> { 20, 70 };
-        while (await LeaseAsync() is { } task)
-            await _book.CompleteAsync(_node, task is RenderTask r ? Rendered(r) : Valid((ValidateTask)task, [.. bad.Where(f => f >= ((ValidateTask)task).Segment.First && f < ((ValidateTask)task).Segment.First + ((ValidateTask)task).Segment.Count)]), default);
+        while (await NextAsync() is var (node, task))
+            await _book.CompleteAsync(node, task is RenderTask r ? Rendered(r) : Valid((ValidateTask)task, [.. bad.Where(f => f >= ((ValidateTask)task).Segment.First && f < ((ValidateTask)task).Segment.First + ((ValidateTask)task).Segment.Count)]), default);
         _told.OfType<FramesRejected>().ShouldBeEmpty("the pipeline has not asked yet");
         await _book.ValidateAsync(new ValidateFrames(_job, 2), default);
         var rejected = _told.OfType<FramesRejected>().Single();
@@ -218,59 +209,11 @@ public sealed class WorkBookSpecs : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_task_that_keeps_crashing_the_engine_fails_the_render_after_three_tries_with_pauses_between()
-    {
-        await _book.PlanAsync(Plan(frames: 12), default);
-        for (var i = 1; i <= 3; i++)
-        {
-            var task = (await LeaseAsync())!;
-            await _book.CompleteAsync(_node, new TaskFailed(task.LeaseId, task.Epoch, Times, "ENGINE_CRASHED", "exit code 139"), default);
-            (await LeaseAsync()).ShouldBeNull("it rests before it is tried again");
-            _clock.Advance(TimeSpan.FromMinutes(1));
-        }
-
-        var failed = _told.OfType<RendererFailed>().Single();
-        (failed.Order, failed.Code).ShouldBe((1, "AE_REPEATED_CRASH"));
-    }
-
-    [Fact]
     public async Task A_broken_template_fails_the_render_at_once()
     {
         await _book.PlanAsync(Plan(frames: 12), default);
         var task = (await LeaseAsync())!;
         await _book.CompleteAsync(_node, new TaskFailed(task.LeaseId, task.Epoch, Times, "TEMPLATE_INVALID", "no layers"), default);
         _told.OfType<RendererFailed>().Single().Code.ShouldBe("TEMPLATE_INVALID");
-    }
-
-    [Fact]
-    public async Task Work_goes_by_priority_then_to_the_tenant_with_the_least_under_way()
-    {
-        TenantId big = new(Guid.NewGuid()), small = new(Guid.NewGuid());
-        JobId first = new(Guid.NewGuid()), second = new(Guid.NewGuid()), urgent = new(Guid.NewGuid());
-        await _book.PlanAsync(Plan(job: first, tenant: big, frames: 1000), default);
-        (await LeaseAsync())!.JobId.ShouldBe(first);
-        _clock.Advance(TimeSpan.FromSeconds(1));
-        await _book.PlanAsync(Plan(job: second, tenant: small), default);
-        (await LeaseAsync())!.JobId.ShouldBe(second, "its tenant has nothing under way");
-        await _book.PlanAsync(Plan(job: urgent, tenant: big, priority: 90), default);
-        (await LeaseAsync())!.JobId.ShouldBe(urgent);
-    }
-
-    [Fact]
-    public async Task A_node_is_given_no_more_than_it_has_slots()
-    {
-        await _book.PlanAsync(Plan(), default);
-        (await LeaseAsync(slots: 1)).ShouldNotBeNull();
-        (await LeaseAsync(slots: 1)).ShouldBeNull();
-    }
-
-    [Fact]
-    public async Task A_silent_node_is_lost_and_must_register_again()
-    {
-        _clock.Advance(NodeBook.LostAfter + TimeSpan.FromSeconds(1));
-        await _nodes.SeenAsync(_other, default);
-        (await _nodes.LoseSilentAsync(default)).Select(n => n.Id).ShouldBe([_node]);
-        (await _nodes.SeenAsync(_node, default)).ShouldBeFalse();
-        (await _nodes.FreeAsync(default)).Select(n => n.Id).ShouldBe([_other]);
     }
 }

@@ -28,7 +28,10 @@ public sealed class NodeDoorSpecs(Farm farm)
         using var leaving = new CancellationTokenSource();
         var beating = BeatAsync(http, node.Registration.NodeId, leaving.Token);
         var rendering = At.RenderAsync(At.Write("fenced.json", SmallLottie.Of(to: "40")));
-        var task = await node.Tasks.ReadAsync(new CancellationTokenSource(Wait.Patience).Token);
+        var given = node.Tasks.ReadAsync(new CancellationTokenSource(Wait.Patience).Token).AsTask();
+        // A render or a heart that fails says why; otherwise nothing would come, and nobody would know.
+        if (await Task.WhenAny(given, rendering, beating) is var first && first != given) await first;
+        var task = await given;
         var result = new TaskRendered(task.LeaseId, task.Epoch, s_times, new SegmentFiles(0, 1, s_digest, s_digest), s_digest);
 
         // Another node says it, or the right one of another epoch, or of a lease that never was.

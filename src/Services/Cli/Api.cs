@@ -69,6 +69,23 @@ public sealed class Api : IDisposable
     public Task<RenderView> TellAsync(JobId job, string verb, string? reason, CancellationToken stop) =>
         AskAsync<RenderView>(HttpMethod.Post, $"v1/renders/{job}/{verb}", JsonContent.Create(new ReasonGiven(reason), options: Wire.Json), stop);
 
+    public Task<WaitExplained> WaitingAsync(JobId job, CancellationToken stop) => AskAsync<WaitExplained>(HttpMethod.Get, $"v1/renders/{job}/waiting", null, stop);
+
+    public Task<FarmView> FarmAsync(CancellationToken stop) => AskAsync<FarmView>(HttpMethod.Get, "v1/support/farm", null, stop);
+
+    /// <param name="verb">drain, quarantine or release.</param>
+    public Task TellNodeAsync(NodeId node, string verb, string? reason, CancellationToken stop) =>
+        TellAsync(HttpMethod.Post, $"v1/support/nodes/{node}/{verb}", JsonContent.Create(new ReasonGiven(reason), options: Wire.Json), stop);
+
+    public Task LimitAsync(NewLimit limit, CancellationToken stop) => TellAsync(HttpMethod.Put, "v1/support/limits", JsonContent.Create(limit, options: Wire.Json), stop);
+
+    async Task TellAsync(HttpMethod method, string path, HttpContent content, CancellationToken stop)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = content };
+        using var answer = await _http.SendAsync(request, stop);
+        await RefusedAsync(answer, stop);
+    }
+
     /// <summary>Copies a finished film, whole.</summary>
     public async Task FilmAsync(JobId job, Stream to, CancellationToken stop)
     {

@@ -29,8 +29,16 @@ public static class Help
         Look after jobs:
           jobs [--json]                    the latest jobs
           jobs JOB [--watch] [--json]      one job: its state and its timeline
+          why JOB [--json]                 what it waits for
           cancel JOB [--reason TEXT]
           retry JOB [--reason TEXT]
+
+        Look after the farm:
+          nodes [--json]                   the render nodes: state, slots, what they work on
+          nodes drain|quarantine|release NODE [--reason TEXT]
+                                           NODE is a name or the beginning of an id
+          limits [--json]                  how many slots tenants and templates may take at once
+          limits tenant|template ID|all N|none [--reason TEXT]
 
         Apart, over RabbitMQ and PostgreSQL, as on many machines:
           cluster up [--brokers N] [--renders N] [--gateways N] [--agents N] [--slots N]
@@ -45,7 +53,8 @@ public static class Help
           test --marten                    the pipeline's tests with Marten as the store, where its package can be had
           bench NAME [--json]              measure
           serve, migrate, audit, projections     passed on to the host
-          node                             passed on to the node agent
+          node --orchestrator URL [--slots N] [--tags a,b]
+                                           a render node for a FlatRender that runs elsewhere
           version, help
 
         Exit code: 0 done, 1 failed, 2 bad input, 130 interrupted.

@@ -21,10 +21,11 @@ public static class JobsCommand
         if (line.Has("watch"))
             view = await WatchAsync(at, session.Api, view, stop);
         var events = await session.Api.EventsAsync(job.Value, stop);
+        var waits = Step.IsTerminal(view.Step) ? null : await session.Api.WaitingAsync(job.Value, stop);
         if (line.Has("json"))
-            at.Terminal.Output.WriteLine(JsonSerializer.Serialize(new { Render = view, Events = events }, Wire.Json));
+            at.Terminal.Output.WriteLine(JsonSerializer.Serialize(new { Render = view, Events = events, Waiting = waits }, Wire.Json));
         else
-            Print(at.Terminal.Output, view, events);
+            Print(at.Terminal.Output, view, events, waits);
         return Exit.Ok;
     }
 
@@ -56,21 +57,23 @@ public static class JobsCommand
         return view;
     }
 
-    static void Print(TextWriter output, RenderView view, IReadOnlyList<TimelineEntry> events)
+    static void Print(TextWriter output, RenderView view, IReadOnlyList<TimelineEntry> events, WaitExplained? waits)
     {
         string[][] rows =
         [
+            .. waits?.Reasons.Select((r, i) => new[] { i == 0 ? "waits for" : " ", WhyCommand.Line(r) }) ?? [],
             ["job", $"{view.JobId}"], ["title", view.Title], ["state", view.Held ? $"{view.Step} (held)" : view.Step], ["reason", view.Reason],
             ["frames", $"{view.CurrentFrame}/{view.TotalFrames} ({view.Progress} %)"],
             ["film", string.Create(CultureInfo.InvariantCulture, $"{view.Width}x{view.Height} at {view.Fps} fps, {view.DurationSec:0.###} s") + (view.SizeBytes is { } size ? $", {Report.Bytes(size)}" : "")],
             ["error", view.ErrorCode ?? ""], ["trace id", view.TraceId ?? ""],
         ];
-        Report.Table(output, rows.Where(r => r[1].Length > 0));
+        // What it waits for stands last, above its history.
+        Report.Table(output, rows.Where(r => r[1].Length > 0).OrderBy(r => r[0] is "waits for" or " "));
         output.WriteLine();
         Report.Table(output, events.Select(e => new[] { $"{e.Seq,3}", Time(e.At), e.Type, e.Reason }));
     }
 
-    static string Time(DateTimeOffset at) => at.ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture) + (at.Offset == TimeSpan.Zero ? "Z" : at.ToString("zzz", CultureInfo.InvariantCulture));
+    public static string Time(DateTimeOffset at) => at.ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture) + (at.Offset == TimeSpan.Zero ? "Z" : at.ToString("zzz", CultureInfo.InvariantCulture));
 }
 
 /// <summary>`flatrender cancel` and `flatrender retry`.</summary>

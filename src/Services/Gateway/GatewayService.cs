@@ -47,6 +47,7 @@ public sealed class GatewayService : Service
         renders.MapPost("{id}/cancel", Renders.CancelAsync).Needs(Permission.RendersWrite);
         renders.MapPost("{id}/retry", Renders.RetryAsync).Needs(Permission.RendersWrite);
         renders.MapGet("{id}/events", Timeline.ListAsync);
+        renders.MapGet("{id}/waiting", Waiting.ExplainAsync).Produces<WaitExplained>();
         renders.MapGet("{id}/film", Renders.FilmAsync).DisableRequestTimeout();
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync);
         LiveDoor.Map(routes);

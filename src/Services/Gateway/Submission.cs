@@ -55,7 +55,7 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
         if (await till.HoldAsync(new HoldCredits(id, caller.TenantId, Attempt: 1, AfterOrder: 0, Price.OfMinor(film.Film.Width, film.Film.Height, film.Film.Frames)), cancel) is { } unpaid) return (null, unpaid);
         var planSeconds = Math.Round(clock.GetElapsedTime(began).TotalSeconds, 4);
         var since = clock.GetTimestamp();
-        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, null, ask.Tags is { Count: > 0 } tags ? tags : null)), cancel);
+        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, ask.Tags is { Count: > 0 } tags ? tags : null)), cancel);
 
         // Accepted means stored: the answer waits for the first fact to be committed and seen.
         if (!await projections.WaitForAsync(JobViews.ProjectionName, id.Value, 1, CommitPatience, cancel))

@@ -16,6 +16,7 @@ public sealed class Agent : IAsyncDisposable
     readonly Home _home;
     readonly Reports _reports;
     readonly FileStream _claim;
+    readonly Refusals _refusals = new();
     readonly Slot[] _slots;
     readonly Running?[] _running;
     readonly List<Task> _work = [];
@@ -64,7 +65,7 @@ public sealed class Agent : IAsyncDisposable
         var registration = new NodeRegistration(id, settings.Name, "", settings.Slots, [.. settings.Tags, .. confinement.Tags], digests, typeof(Agent).Assembly.GetName().Version?.ToString(3) ?? "0");
         var agent = new Agent(app, shop, home, claim, registration, spares);
         foreach (var unused in spares.Skip(settings.Slots)) await unused.DisposeAsync();
-        Door.Map(app, agent, new CallerCheck(settings.Secret, clock));
+        new Door(agent, new CallerCheck(settings.Secret, clock), agent._refusals).Map(app);
         await app.StartAsync(ct);
         agent.Registration = registration with { Url = settings.Url ?? Reachable(agent.Address) };
         agent._reports.Begin();
@@ -84,7 +85,13 @@ public sealed class Agent : IAsyncDisposable
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddSimpleConsole(o => (o.SingleLine, o.TimestampFormat) = (true, "HH:mm:ss.fff ")).SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
-        builder.WebHost.UseUrls(settings.Listen).ConfigureKestrel(o => (o.Limits.MaxRequestBodySize, o.AddServerHeader) = (Door.MaxBody, false));
+        builder.WebHost.UseUrls(settings.Listen).ConfigureKestrel(o =>
+        {
+            (o.Limits.MaxRequestBodySize, o.AddServerHeader) = (Door.MaxBody, false);
+            // Calls are small: one that drips is somebody else's, and keeps nobody waiting. So do too many at once.
+            o.Limits.MinRequestBodyDataRate = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(2));
+            o.Limits.MaxConcurrentConnections = 256;
+        });
         return builder.Build();
     }
 
@@ -147,7 +154,11 @@ public sealed class Agent : IAsyncDisposable
     /// <summary>Finishes what it has, takes nothing new, leaves, ends.</summary>
     public void Drain()
     {
-        lock (_gate) _draining = true;
+        lock (_gate)
+        {
+            if (_draining) return;
+            _draining = true;
+        }
         _app.Logger.LogInformation("Draining");
         EndIfDrained();
     }
@@ -169,7 +180,7 @@ public sealed class Agent : IAsyncDisposable
     public NodeStatus Status()
     {
         var tasks = Progress();
-        return new(Registration.NodeId, _draining ? "draining" : _reports.Welcome ? "ready" : "joining", _slots.Length, tasks.Count, tasks);
+        return new(Registration.NodeId, _draining ? "draining" : _reports.Welcome ? "ready" : "joining", _slots.Length, tasks.Count, tasks, _refusals.Counted);
     }
 
     /// <summary>Stops now: children die, the host is told, nothing stays in the scratch folder.</summary>

@@ -4,21 +4,21 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace FlatRender.NodeAgent;
 
-/// <summary>The calls an orchestrator makes: signed, small, and answered with the envelope when refused.</summary>
-static class Door
+/// <summary>The calls an orchestrator makes: signed, small, and when refused counted and answered with the envelope.</summary>
+sealed class Door(Agent agent, CallerCheck callers, Refusals refusals)
 {
     public const int MaxBody = 1 << 20;
     static readonly JsonSerializerOptions Json = new(Wire.Json) { RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true };
 
-    public static void Map(WebApplication app, Agent agent, CallerCheck callers)
+    public void Map(WebApplication app)
     {
         app.Use(Enveloped);
-        app.Use((context, next) => Checked(context, next, callers));
+        app.Use(Checked);
         app.UseRouting();
         app.MapGet("/v1/health", () => Results.Json(new { status = "ok" }));
         app.MapGet("/v1/status", () => Results.Json(agent.Status(), Wire.Json));
         app.MapGet("/v1/capabilities", () => Results.Json(agent.Registration, Wire.Json));
-        app.MapPost("/v1/tasks", (HttpContext context) => Assign(context, agent));
+        app.MapPost("/v1/tasks", Assign);
         app.MapDelete("/v1/tasks/{lease}", (string lease, HttpContext context) =>
             Guid.TryParse(lease, out var id) && agent.Abort(new LeaseId(id), "The orchestrator took the task back.") ? Results.NoContent() : Refusal(context, 404, "NO_SUCH_TASK", "This node does not work on that lease."));
         app.MapPost("/v1/drain", () =>
@@ -28,7 +28,7 @@ static class Door
         });
     }
 
-    static IResult Assign(HttpContext context, Agent agent)
+    IResult Assign(HttpContext context)
     {
         NodeTask? task;
         try
@@ -51,7 +51,7 @@ static class Door
     }
 
     /// <summary>Reads the body once, within the limit, and lets only the orchestrator through.</summary>
-    static async Task Checked(HttpContext context, RequestDelegate next, CallerCheck callers)
+    async Task Checked(HttpContext context, RequestDelegate next)
     {
         var request = context.Request;
         if (request.Path != "/v1/health")
@@ -69,7 +69,6 @@ static class Door
             var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
             if (callers.Refuse(request.Method, target, bytes, Header(request, NodeHeaders.Signature), Header(request, NodeHeaders.Timestamp), Header(request, NodeHeaders.Nonce)) is var (code, message))
             {
-                AgentMeters.Refused(code);
                 await Refusal(context, 401, code, message).ExecuteAsync(context);
                 return;
             }
@@ -79,7 +78,7 @@ static class Door
 
     static string? Header(HttpRequest request, string name) => request.Headers.TryGetValue(name, out var values) && values.Count == 1 ? values[0] : null;
 
-    static async Task Enveloped(HttpContext context, RequestDelegate next)
+    async Task Enveloped(HttpContext context, RequestDelegate next)
     {
         try
         {
@@ -89,11 +88,13 @@ static class Door
         }
         catch (BadHttpRequestException e) when (!context.Response.HasStarted)
         {
-            AgentMeters.Refused("BAD_REQUEST");
             await Refusal(context, e.StatusCode, e.StatusCode == 413 ? "TOO_LARGE" : e.StatusCode == 408 ? "TOO_SLOW" : "BAD_REQUEST", e.Message).ExecuteAsync(context);
         }
     }
 
-    static IResult Refusal(HttpContext context, int status, string code, string message, IReadOnlyList<Problem>? details = null) =>
-        Results.Json(new ErrorEnvelope(new ErrorBody(code, message, details ?? [], context.TraceIdentifier)), Wire.Json, statusCode: status);
+    IResult Refusal(HttpContext context, int status, string code, string message, IReadOnlyList<Problem>? details = null)
+    {
+        refusals.Count(code);
+        return Results.Json(new ErrorEnvelope(new ErrorBody(code, message, details ?? [], context.TraceIdentifier)), Wire.Json, statusCode: status);
+    }
 }

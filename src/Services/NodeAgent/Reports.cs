@@ -71,8 +71,13 @@ sealed class Reports(Home home, Agent agent, TimeProvider clock, ILogger log)
 
     void Obey(NodeOrders? orders, int known)
     {
-        if (orders is null) _registrationLost = _welcomes == known;
-        else foreach (var lease in orders.Abort) agent.Abort(lease, "The orchestrator told the node to drop the task.");
+        if (orders is null)
+        {
+            _registrationLost = _welcomes == known;
+            return;
+        }
+        foreach (var lease in orders.Abort) agent.Abort(lease, "The orchestrator told the node to drop the task.");
+        if (orders.Drain) agent.Drain();
     }
 
     /// <summary>Until the host answers. A host that knows us no more but welcomes us again keeps our tasks; what it does not want it tells us to drop.</summary>

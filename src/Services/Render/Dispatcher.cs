@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using FlatRender.Contracts;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -5,14 +6,16 @@ using Microsoft.Extensions.Logging;
 namespace FlatRender.Render;
 
 /// <summary>Hands waiting tasks to free nodes, takes back what was lost. Any number may run: the leases decide.</summary>
-sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, LiveBoard live, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
+sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
 {
     // Rung awake for new work; this is the slow look behind it, for backoffs and leases that run out.
     static readonly TimeSpan SlowLook = TimeSpan.FromMilliseconds(500);
 
-    // A node that did not take what it was given is not asked again at once.
-    static readonly TimeSpan Rest = TimeSpan.FromSeconds(1);
-    readonly Dictionary<NodeId, DateTimeOffset> _resting = [];
+    // A node that did not take what it was given is not asked again at once, and ever later.
+    static readonly TimeSpan Rest = TimeSpan.FromSeconds(1), LongestRest = TimeSpan.FromSeconds(30);
+
+    readonly ConcurrentDictionary<NodeId, (DateTimeOffset Until, int Times)> _resting = [];
+    readonly long _began = clock.GetTimestamp();
 
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
@@ -40,34 +43,52 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, LiveBoar
 
     async Task SweepAsync(CancellationToken cancel)
     {
-        foreach (var lost in await nodes.LoseSilentAsync(cancel))
-        {
-            log.LogWarning("Node {Node} ({Id}) has been silent for {Seconds} s: its work goes to others", lost.Name, lost.Id, NodeBook.LostAfter.TotalSeconds);
-            await work.TakeBackAsync(lost.Id, null, cancel);
-        }
-
-        await work.TakeBackAsync(null, null, cancel);
+        // While nobody listened, nobody could be heard: a host that was away gives every node its time first.
+        if (clock.GetElapsedTime(_began) < NodeBook.LostAfter) return;
+        foreach (var lost in await nodes.LoseSilentAsync(cancel)) log.LogWarning("Node {Node} ({Id}) has been silent for {Seconds} s: its work goes to others", lost.Name, lost.Id, NodeBook.LostAfter.TotalSeconds);
+        await work.SweepAsync(cancel);
     }
 
     // True while there may be more to hand out.
     async Task<bool> HandOutAsync(CancellationToken cancel)
     {
+        if (!await work.AnythingWaitsAsync(cancel)) return false;
         var handed = false;
         foreach (var node in await nodes.FreeAsync(cancel))
         {
-            if (_resting.TryGetValue(node.Id, out var until) && clock.GetUtcNow() < until) continue;
-            if (await work.LeaseAsync(node.Id, node.Slots, cancel) is not { } task) return false;
-            if (await calls.AssignAsync(node, task, cancel))
-            {
-                handed = true;
-                continue;
-            }
-
-            _resting[node.Id] = clock.GetUtcNow() + Rest;
-            live.Ended(task.LeaseId);
-            await work.TakeBackAsync(node.Id, task.LeaseId, cancel);
+            if (_resting.TryGetValue(node.Id, out var rest) && clock.GetUtcNow() < rest.Until) continue;
+            if (await work.LeaseAsync(node.Id, cancel) is not { } task) continue;
+            handed = true;
+            // Nobody waits for a node that does not answer: its lease counts as taken until it says no.
+            _ = AssignAsync(node, task, cancel);
         }
 
         return handed;
     }
+
+    async Task AssignAsync(FarmNode node, NodeTask task, CancellationToken cancel)
+    {
+        try
+        {
+            if (await calls.AssignAsync(node, task, cancel))
+            {
+                _resting.TryRemove(node.Id, out _);
+                return;
+            }
+
+            var now = clock.GetUtcNow();
+            _resting.AddOrUpdate(node.Id, (now + Rest, 1), (_, was) => (now + Min(Rest * Math.Pow(2, was.Times), LongestRest), was.Times + 1));
+            await work.TakeBackAsync(node.Id, task.LeaseId, "its node did not take it", cancel);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            // The host stops; the node has the task, or the lease runs out.
+        }
+        catch (Exception e)
+        {
+            log.LogError(e, "Lease {Lease} could not be taken back from node {Node}: it runs out by itself", task.LeaseId, node.Name);
+        }
+    }
+
+    static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using FlatRender.Contracts;
-using FlatRender.Foundation;
 using Npgsql;
 
 namespace FlatRender.Render;
@@ -8,69 +7,8 @@ namespace FlatRender.Render;
 /// <summary>Leases: one task, one node, one epoch. What an older epoch brings is refused here, at the store.</summary>
 sealed partial class WorkBook
 {
-    /// <summary>A lease nobody renews ends after this.</summary>
-    public static readonly TimeSpan LeaseTime = TimeSpan.FromSeconds(8);
-
-    /// <summary>Failures of one task before its render is given up.</summary>
-    const int MaxFailures = 3;
-
-    /// <summary>Frames of a chunk that are drawn again when it is checked, where drawing is dear. Where it is cheap, all are: only that finds every wrong picture.</summary>
-    const int Samples = 2;
-
-    /// <summary>Longer films have each segment decoded when it is checked: damage found only in the finished film would cost a second look at all of it.</summary>
-    const int LongFilm = 3000;
-
-    /// <summary>Leases the next task for this node, or says there is none: by priority, then the tenant with the least under way, then age.</summary>
-    public async Task<NodeTask?> LeaseAsync(NodeId node, int slots, CancellationToken cancel)
-    {
-        var lease = new LeaseId(Ids.New());
-        var now = clock.GetUtcNow();
-        var leased = await database.QueryAsync("""
-            WITH next AS (
-                SELECT t.job_id, t.kind, t.chunk
-                FROM render.tasks t JOIN render.jobs j ON j.job_id = t.job_id
-                WHERE t.state = 'waiting' AND t.not_before <= $3 AND NOT j.held AND j.stage <> 'stopped'
-                  AND (SELECT count(*) FROM render.tasks mine WHERE mine.state = 'leased' AND mine.node_id = $1) < $5
-                ORDER BY j.priority DESC,
-                         (SELECT count(*) FROM render.tasks r JOIN render.jobs rj ON rj.job_id = r.job_id WHERE r.state = 'leased' AND rj.tenant_id = j.tenant_id),
-                         j.queued_at, j.job_id, t.kind <> 'validate', t.chunk
-                LIMIT 1
-                FOR UPDATE OF t SKIP LOCKED)
-            UPDATE render.tasks t SET state = 'leased', epoch = t.epoch + 1, lease_id = $2, node_id = $1, lease_until = $4
-            FROM next, render.jobs j
-            WHERE t.job_id = next.job_id AND t.kind = next.kind AND t.chunk = next.chunk AND j.job_id = t.job_id
-            RETURNING t.job_id, t.kind, t.chunk, t.first, t.count, t.epoch, j.film::text, j.template_digest
-            """,
-            row => new Leased(new JobId(row.GetGuid(0)), row.GetString(1), row.GetInt32(2), row.GetInt32(3), row.GetInt32(4), row.GetInt32(5),
-                JsonSerializer.Deserialize<FilmSpec>(row.GetString(6), Wire.Json)!, row.GetString(7)),
-            cancel, node.Value, lease.Value, now, now + LeaseTime, slots);
-        if (leased.SingleOrDefault() is not { } task) return null;
-        live.Leased(lease, task.Job);
-        // Tells the pipeline, once, that its order is being worked on.
-        if (task.Kind == "render") await ChangeAsync(task.Job, (_, job, _) => Task.FromResult(job), cancel);
-        return await TaskAsync(lease, task, cancel);
-    }
-
-    sealed record Leased(JobId Job, string Kind, int Chunk, int First, int Count, int Epoch, FilmSpec Film, string Template);
-
-    async Task<NodeTask> TaskAsync(LeaseId lease, Leased t, CancellationToken cancel)
-    {
-        // Ten seconds a frame is far beyond any real template at 4K; a hang is found without cutting off the slow.
-        var deadline = 60 + t.Count * 10.0;
-        if (t.Kind == "render") return new RenderTask(lease, t.Epoch, t.Job, t.Film, t.Template, deadline, t.Film.Engine, t.First, t.Count);
-        var segments = await database.QueryAsync(
-            "SELECT result::text FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND state = 'done' AND ($2 OR chunk = $3) ORDER BY chunk",
-            row => ((TaskRendered)JsonSerializer.Deserialize<NodeResult>(row.GetString(0), Wire.Json)!).Segment,
-            cancel, t.Job.Value, t.Kind == "assemble", t.Chunk);
-        return t.Kind == "validate"
-            ? new ValidateTask(lease, t.Epoch, t.Job, t.Film, t.Template, deadline, t.Film.Engine, segments.Single(), SamplesOf(t), Decode: t.Film.Frames > LongFilm)
-            : new AssembleTask(lease, t.Epoch, t.Job, t.Film, t.Template, deadline, segments, t.Film.Frames / 2);
-    }
-
-    // Spread over the chunk by its place in the film, so that repeated checks look at the same frames.
-    static int[] SamplesOf(Leased t) => t.Film.Engine == "skottie"
-        ? [.. Enumerable.Range(t.First, t.Count)]
-        : [.. Enumerable.Range(0, Samples).Select(i => t.First + (int)((t.Chunk * 7919L + i * 104729L) % t.Count)).Distinct()];
+    /// <summary>Leases of one piece that ended without a word, before its render is given up: whatever it does, it does to nodes.</summary>
+    const int MaxExpiries = 10;
 
     /// <summary>Keeps a node's leases alive.</summary>
     /// <returns>The leases it names that are not its own any more: it must drop them.</returns>
@@ -85,15 +23,43 @@ sealed partial class WorkBook
         return [.. tasks.Select(t => t.LeaseId).Where(l => !kept.Contains(l.Value))];
     }
 
-    /// <summary>Takes tasks back whose lease has run out, or whose node will not do them.</summary>
-    /// <param name="node">Only this node's, whether run out or not; null: everybody's that ran out.</param>
-    public async Task TakeBackAsync(NodeId? node, LeaseId? lease, CancellationToken cancel)
+    /// <summary>Takes back what has run out, and what nodes hold that are lost, gone or in quarantine.</summary>
+    public Task SweepAsync(CancellationToken cancel) => TakeBackAsync(
+        "t.lease_until < $1 OR EXISTS (SELECT FROM render.nodes n WHERE n.node_id = t.node_id AND n.state IN ('lost', 'left', 'quarantined'))",
+        "its node fell silent or was taken out", countsAgainstIt: true, cancel, clock.GetUtcNow());
+
+    /// <summary>Takes everything back that a node holds, or one lease of it.</summary>
+    /// <param name="lease">Null: all.</param>
+    public Task TakeBackAsync(NodeId node, LeaseId? lease, string reason, CancellationToken cancel) =>
+        TakeBackAsync("t.node_id = $1 AND ($2::uuid IS NULL OR t.lease_id = $2)", reason, countsAgainstIt: false, cancel, node.Value, lease?.Value);
+
+    async Task TakeBackAsync(string which, string reason, bool countsAgainstIt, CancellationToken cancel, params object?[] values)
     {
-        var back = await database.RunAsync("""
-            UPDATE render.tasks SET state = 'waiting', lease_id = NULL, node_id = NULL, lease_until = NULL
-            WHERE state = 'leased' AND ($1::uuid IS NULL AND lease_until < $2 OR node_id = $1 AND ($3::uuid IS NULL OR lease_id = $3))
-            """, cancel, node?.Value, clock.GetUtcNow(), lease?.Value);
-        if (back > 0) News.Raise();
+        foreach (var id in await database.QueryAsync($"SELECT DISTINCT t.job_id FROM render.tasks t WHERE t.state = 'leased' AND ({which})", row => new JobId(row.GetGuid(0)), cancel, values))
+            await ChangeAsync(id, async (x, job) =>
+            {
+                var taken = await TakeAsync(x, id, which, reason, countsAgainstIt, cancel, values);
+                if (job is not null && job.Stage != "stopped" && countsAgainstIt && taken.Count > 0 && await SilencesAsync(x.Db, id, cancel) is >= MaxExpiries and var nodes)
+                    x.Reports.Add(new RendererFailed(id, job.Order, "NODES_LOST", $"{nodes} nodes fell silent over one piece of it"));
+                return null;
+            }, cancel);
+    }
+
+    static async Task<int> SilencesAsync(NpgsqlConnection db, JobId id, CancellationToken cancel) =>
+        (await db.QueryAsync("SELECT coalesce(max(expiries), 0) FROM render.tasks WHERE job_id = $1 AND state = 'waiting'", row => row.GetInt32(0), cancel, id.Value)).Single();
+
+    // The job is locked.
+    async Task<List<(NodeId Node, LeaseId Lease)>> TakeAsync(Change x, JobId id, string which, string reason, bool countsAgainstIt, CancellationToken cancel, params object?[] values)
+    {
+        var taken = await x.Db.QueryAsync($"""
+            UPDATE render.tasks t SET state = 'waiting', lease_id = NULL, node_id = NULL, lease_until = NULL, expiries = t.expiries + {(countsAgainstIt ? 1 : 0)}
+            FROM (SELECT t.job_id, t.kind, t.chunk, t.node_id, t.lease_id FROM render.tasks t WHERE t.job_id = ${values.Length + 1} AND t.state = 'leased' AND ({which})) old
+            WHERE t.job_id = old.job_id AND t.kind = old.kind AND t.chunk = old.chunk
+            RETURNING t.kind, t.chunk, t.epoch, old.lease_id, old.node_id
+            """, row => new ChunkExpired(id, row.GetString(0), row.GetInt32(1), row.GetInt32(2), new LeaseId(row.GetGuid(3)), new NodeId(row.GetGuid(4)), reason), cancel, [.. values, id.Value]);
+        x.Facts.AddRange(taken);
+        foreach (var piece in taken) live.Ended(piece.LeaseId);
+        return [.. taken.Select(t => (t.NodeId, t.LeaseId))];
     }
 
     /// <summary>Takes in a result, once.</summary>
@@ -103,53 +69,54 @@ sealed partial class WorkBook
         var jobs = await database.QueryAsync("SELECT job_id FROM render.tasks WHERE lease_id = $1", row => new JobId(row.GetGuid(0)), cancel, result.LeaseId.Value);
         if (jobs.Count == 0) return false;
         var accepted = false;
-        await ChangeAsync(jobs[0], async (db, job, reports) =>
+        await ChangeAsync(jobs[0], async (x, job) =>
         {
-            var held = await db.QueryAsync("SELECT kind, chunk, failures, state FROM render.tasks WHERE lease_id = $1 AND epoch = $2 AND node_id = $3 AND state IN ('leased', 'done')",
-                row => (Kind: row.GetString(0), Chunk: row.GetInt32(1), Failures: row.GetInt32(2), Done: row.GetString(3) == "done"), cancel, result.LeaseId.Value, result.Epoch, node.Value);
-            if (held.Count == 0 || job is null) return null;
+            var held = (await x.Db.QueryAsync("SELECT kind, chunk, failures, state FROM render.tasks WHERE lease_id = $1 AND epoch = $2 AND node_id = $3 AND state IN ('leased', 'done')",
+                row => (Piece: new Piece(row.GetString(0), row.GetInt32(1), result.Epoch, result.LeaseId, node), Failures: row.GetInt32(2), Done: row.GetString(3) == "done"), cancel, result.LeaseId.Value, result.Epoch, node.Value)).SingleOrDefault();
+            if (held.Piece is null || job is null || !Answers(held.Piece.Kind, result)) return null;
             accepted = true;
             // The same result again: the first answer was lost on its way.
-            if (held[0].Done) return null;
-            job = await SpendAsync(db, job, result.Times, cancel);
-            if (result is TaskFailed failed) await FailAsync(db, job, held[0].Kind, held[0].Chunk, held[0].Failures + 1, failed, reports, cancel);
-            else await SettleAsync(db, job, held[0].Kind, held[0].Chunk, result, cancel);
+            if (held.Done) return null;
+            live.Ended(result.LeaseId);
+            job = await SpendAsync(x.Db, job, result.Times, cancel);
+            if (result is TaskFailed failed) await FailAsync(x, job, held.Piece, held.Failures, failed, cancel);
+            else await SettleAsync(x, job, held.Piece, result, cancel);
             return job;
         }, cancel);
         return accepted;
     }
 
-    async Task SettleAsync(NpgsqlConnection db, FarmJob job, string kind, int chunk, NodeResult result, CancellationToken cancel)
+    /// <summary>A piece as it was leased.</summary>
+    sealed record Piece(string Kind, int Chunk, int Epoch, LeaseId Lease, NodeId Node);
+
+    static bool Answers(string kind, NodeResult result) => (kind, result) is (_, TaskFailed) or ("render", TaskRendered) or ("validate", TaskValidated) or ("assemble", TaskAssembled);
+
+    async Task SettleAsync(Change x, FarmJob job, Piece piece, NodeResult result, CancellationToken cancel)
     {
-        await db.RunAsync("UPDATE render.tasks SET state = 'done', result = $4::text::jsonb, lease_until = NULL WHERE job_id = $1 AND kind = $2 AND chunk = $3",
-            cancel, job.Id.Value, kind, chunk, JsonSerializer.Serialize(result, Wire.Json));
-        // Each segment is checked as soon as it is there; the pipeline asks for the verdict when all are.
-        if (kind == "render") await EnsureChecksAsync(db, job.Id, cancel);
+        await x.Db.RunAsync("UPDATE render.tasks SET state = 'done', result = $4::text::jsonb, lease_until = NULL WHERE job_id = $1 AND kind = $2 AND chunk = $3",
+            cancel, job.Id.Value, piece.Kind, piece.Chunk, JsonSerializer.Serialize(result, Wire.Json));
+        x.Facts.Add(new ChunkCompleted(job.Id, piece.Kind, piece.Chunk, piece.Epoch, piece.Lease, piece.Node, result.Times.Cpu));
+        // Each segment is checked as soon as it is there, by another node where there is one; the pipeline asks for the verdict when all are.
+        if (piece.Kind == "render")
+            await x.Db.RunAsync("INSERT INTO render.tasks (job_id, kind, chunk, first, count, state, not_before, avoid) SELECT job_id, 'validate', chunk, first, count, 'waiting', $3, ARRAY[node_id] FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND chunk = $2 ON CONFLICT DO NOTHING",
+                cancel, job.Id.Value, piece.Chunk, clock.GetUtcNow());
+        if (result is TaskValidated { MissingFrames.Count: > 0 } or TaskValidated { CorruptFrames.Count: > 0 }) await RejectAsync(x, job, piece, (TaskValidated)result, cancel);
+        if (result is TaskAssembled { Film: null } spoilt) x.Facts.Add(new ChunkRejected(job.Id, piece.Kind, piece.Chunk, piece.Epoch, piece.Node, "FRAMES_BAD", [.. spoilt.MissingFrames, .. spoilt.CorruptFrames], spoilt.Reason));
+        await PraiseAsync(x, job, piece, cancel);
     }
 
+    // It is the drawn chunk that is rejected, not its check.
+    static async Task RejectAsync(Change x, FarmJob job, Piece check, TaskValidated verdict, CancellationToken cancel) => x.Facts.AddRange(await x.Db.QueryAsync(
+        "SELECT epoch, node_id FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND chunk = $2",
+        row => new ChunkRejected(job.Id, "render", check.Chunk, row.GetInt32(0), new NodeId(row.GetGuid(1)), "FRAMES_BAD", [.. verdict.MissingFrames, .. verdict.CorruptFrames], verdict.Reason), cancel, job.Id.Value, check.Chunk));
+
     Task<int> EnsureChecksAsync(NpgsqlConnection db, JobId id, CancellationToken cancel) => db.RunAsync("""
-        INSERT INTO render.tasks (job_id, kind, chunk, first, count, state, not_before)
-        SELECT job_id, 'validate', chunk, first, count, 'waiting', $2 FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND state = 'done'
+        INSERT INTO render.tasks (job_id, kind, chunk, first, count, state, not_before, avoid)
+        SELECT job_id, 'validate', chunk, first, count, 'waiting', $2, ARRAY[node_id] FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND state = 'done'
         ON CONFLICT DO NOTHING
         """, cancel, id.Value, clock.GetUtcNow());
 
-    public Task ValidateAsync(ValidateFrames ask, CancellationToken cancel) => OrderAsync(ask, "validating", (db, job) => EnsureChecksAsync(db, job.Id, cancel), cancel);
-
-    async Task FailAsync(NpgsqlConnection db, FarmJob job, string kind, int chunk, int failures, TaskFailed failed, List<object> reports, CancellationToken cancel)
-    {
-        if (failed.Code == "ABORTED") failures--;
-        var backoff = TimeSpan.FromSeconds(Math.Pow(2, failures) * 0.5);
-        await db.RunAsync("""
-            UPDATE render.tasks SET state = 'waiting', lease_id = NULL, node_id = NULL, lease_until = NULL, failures = $4, last_failure = $5, not_before = $6
-            WHERE job_id = $1 AND kind = $2 AND chunk = $3
-            """, cancel, job.Id.Value, kind, chunk, failures, $"{failed.Code}: {failed.Reason}", clock.GetUtcNow() + backoff);
-        if (job.Stage == "stopped" || failed.Code != "TEMPLATE_INVALID" && failures < MaxFailures) return;
-        var code = failed.Code is "ENGINE_CRASHED" or "ENGINE_HUNG" ? "AE_REPEATED_CRASH" : failed.Code;
-        var reason = failed.Code == "TEMPLATE_INVALID" ? failed.Reason : $"{failures} attempts failed, the last one: {failed.Reason}";
-        reports.Add(new RendererFailed(job.Id, job.Order, code, reason));
-    }
-
-    async Task<FarmJob> SpendAsync(NpgsqlConnection db, FarmJob job, TaskTimes t, CancellationToken cancel)
+    static async Task<FarmJob> SpendAsync(NpgsqlConnection db, FarmJob job, TaskTimes t, CancellationToken cancel)
     {
         foreach (var (kind, seconds) in new[] { ("fetch", t.Fetch), ("start", t.Start), ("render", t.Draw), ("encode", t.Encode), ("check", t.Check), ("store", t.Store), ("cpu", t.Cpu) })
             job.Spent[kind] = Math.Round(job.Spent.GetValueOrDefault(kind) + seconds, 4);

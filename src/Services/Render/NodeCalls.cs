@@ -24,6 +24,9 @@ sealed class NodeCalls(IHttpClientFactory clients, Secrets secrets, TimeProvider
     /// <summary>Tells a node to drop a lease. Best effort: the lease is fenced off already, and its next heartbeat hears of it again.</summary>
     public Task AbortAsync(string nodeUrl, LeaseId lease, CancellationToken cancel) => CallAsync(HttpMethod.Delete, nodeUrl, $"/v1/tasks/{lease}", [], cancel);
 
+    /// <summary>Tells a node to finish what it has and leave. Best effort: its next heartbeat hears of it again.</summary>
+    public Task DrainAsync(string nodeUrl, CancellationToken cancel) => CallAsync(HttpMethod.Post, nodeUrl, "/v1/drain", [], cancel);
+
     // Null: no answer at all.
     async Task<HttpStatusCode?> CallAsync(HttpMethod method, string nodeUrl, string path, byte[] body, CancellationToken cancel)
     {

@@ -2,7 +2,9 @@ using FlatRender.Contracts;
 using FlatRender.Foundation;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -23,11 +25,15 @@ public sealed class RenderService : Service
             ? s.GetRequiredService<IBus>().Publish(message, message.GetType(), Passing, cancel)
             : s.GetRequiredService<IBus>().Publish(message, message.GetType(), cancel));
         services.AddSingleton<Preparation>();
+        services.AddSingleton<FarmLog>();
         services.AddSingleton<WorkBook>();
         services.AddSingleton<NodeBook>();
+        services.AddSingleton<FarmState>();
         services.AddSingleton<LiveBoard>();
         services.AddSingleton<NodeCalls>();
-        services.AddHttpClient(NodeCalls.Client, http => http.Timeout = TimeSpan.FromSeconds(10));
+        services.AddSingleton<DoorTally>();
+        services.AddSingleton<IStartupFilter>(s => s.GetRequiredService<DoorTally>());
+        services.AddHttpClient(NodeCalls.Client, http => http.Timeout = TimeSpan.FromSeconds(5));
         services.AddHostedService<Dispatcher>();
     }
 
@@ -38,16 +44,17 @@ public sealed class RenderService : Service
     {
         bus.AddConsumer<PrepareConsumer>();
         bus.AddConsumer<WorkOrders>();
+        bus.AddConsumer<FarmDesk>();
         bus.AddConsumer<LivePartConsumer, LivePartConsumer.Queue>();
     }
 
     public override void Map(IEndpointRouteBuilder routes)
     {
-        var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes");
-        nodes.MapPost("", NodeDoor.RegisterAsync);
-        nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync);
-        nodes.MapPost("{id}/progress", NodeDoor.ProgressAsync);
-        nodes.MapPost("{id}/results", NodeDoor.ResultAsync);
-        nodes.MapPost("{id}/leave", NodeDoor.LeaveAsync);
+        var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes").WithMetadata(new RequestSizeLimitAttribute(NodeDoor.MaxBody)).AddEndpointFilter(Bodies.Whole);
+        nodes.MapPost("", NodeDoor.RegisterAsync).Accepts<NodeRegistration>("application/json").Produces<NodeWelcome>();
+        nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync).Accepts<NodeHeartbeat>("application/json").Produces<NodeOrders>();
+        nodes.MapPost("{id}/progress", NodeDoor.ProgressAsync).Accepts<NodeProgress>("application/json").Produces<NodeOrders>();
+        nodes.MapPost("{id}/results", NodeDoor.ResultAsync).Accepts<NodeResult>("application/json").Produces(StatusCodes.Status204NoContent);
+        nodes.MapPost("{id}/leave", NodeDoor.LeaveAsync).Produces(StatusCodes.Status204NoContent);
     }
 }

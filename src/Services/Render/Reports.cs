@@ -1,6 +1,5 @@
 using System.Text.Json;
 using FlatRender.Contracts;
-using FlatRender.Foundation;
 using Npgsql;
 
 namespace FlatRender.Render;
@@ -8,52 +7,57 @@ namespace FlatRender.Render;
 /// <summary>What the pipeline is told of a job, worked out from the book alone, so that it can be worked out again.</summary>
 sealed partial class WorkBook
 {
-    sealed record TaskRow(string Kind, int Chunk, int First, int Count, string State, NodeId? Node, string? Result)
+    /// <summary>How many of a job's pieces stand where.</summary>
+    sealed record Counts(int Waiting, int Leased, int Chunks, int Drawn, int DrawnFrames, int Checked)
     {
-        public T Read<T>() where T : NodeResult => (T)JsonSerializer.Deserialize<NodeResult>(Result!, Wire.Json)!;
+        public const string Columns = "waiting, leased, chunks, drawn, drawn_frames, checked";
+
+        public static Counts Of(NpgsqlDataReader row) => new(row.GetInt32(0), row.GetInt32(1), row.GetInt32(2), row.GetInt32(3), row.GetInt32(4), row.GetInt32(5));
     }
 
-    async Task ReportAsync(NpgsqlConnection db, FarmJob job, List<object> reports, CancellationToken cancel)
+    async Task ReportAsync(Change x, FarmJob job, CancellationToken cancel)
     {
         if (job.Stage == "stopped") return;
-        var tasks = await TasksAsync(db, job.Id, cancel);
-        var drawn = tasks.Where(t => t.Kind == "render").ToArray();
-        live.Settle(job.Id, job.Film.Frames, drawn.Where(t => t.State == "done").Sum(t => t.Count));
-
-        if (job.Stage == "rendering" && job.StartedOrder < job.Order && drawn.FirstOrDefault(t => t.Node is not null) is { } first)
+        var counts = (await x.Db.QueryAsync($"SELECT {Counts.Columns} FROM render.jobs WHERE job_id = $1", Counts.Of, cancel, job.Id.Value)).Single();
+        live.Settle(job.Id, job.Film.Frames, counts.DrawnFrames);
+        if (job.Stage == "rendering" && job.StartedOrder < job.Order && await FirstNodeAsync(x.Db, job.Id, counts, cancel) is { } first)
         {
-            reports.Add(new WorkStarted(job.Id, job.Order, first.Node!.Value));
-            await db.RunAsync("UPDATE render.jobs SET started_order = work_order WHERE job_id = $1", cancel, job.Id.Value);
+            x.Reports.Add(new WorkStarted(job.Id, job.Order, first));
+            await x.Db.RunAsync("UPDATE render.jobs SET started_order = work_order WHERE job_id = $1", cancel, job.Id.Value);
         }
 
-        if (job.ReportedOrder < job.Order && Verdict(job, drawn, tasks) is { } verdict)
-        {
-            reports.Add(verdict);
-            if (verdict is FilmAccepted) live.Forget(job.Id);
-            await db.RunAsync("UPDATE render.jobs SET reported_order = work_order WHERE job_id = $1", cancel, job.Id.Value);
-        }
+        if (job.ReportedOrder >= job.Order || await VerdictAsync(x.Db, job, counts, cancel) is not { } verdict) return;
+        x.Reports.Add(verdict);
+        if (verdict is FilmAccepted) live.Forget(job.Id);
+        await x.Db.RunAsync("UPDATE render.jobs SET reported_order = work_order WHERE job_id = $1", cancel, job.Id.Value);
     }
 
-    // Null: the order is still being worked on.
-    static object? Verdict(FarmJob job, TaskRow[] drawn, List<TaskRow> tasks)
+    // Null: nobody has begun.
+    static async Task<NodeId?> FirstNodeAsync(NpgsqlConnection db, JobId id, Counts counts, CancellationToken cancel)
+    {
+        if (counts.Leased + counts.Drawn == 0) return null;
+        var nodes = await db.QueryAsync("SELECT node_id FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND node_id IS NOT NULL ORDER BY chunk LIMIT 1", row => new NodeId(row.GetGuid(0)), cancel, id.Value);
+        return nodes.Count == 0 ? null : nodes[0];
+    }
+
+    // Null: the order is still being worked on. Pieces are read only when all of them are there.
+    static async Task<object?> VerdictAsync(NpgsqlConnection db, FarmJob job, Counts counts, CancellationToken cancel)
     {
         switch (job.Stage)
         {
             case "rendering":
-                return drawn.Length > 0 && drawn.All(t => t.State == "done") ? new FramesRendered(job.Id, job.Order, job.ComputeSeconds) : null;
+                return counts.Chunks > 0 && counts.Drawn == counts.Chunks ? new FramesRendered(job.Id, job.Order, job.ComputeSeconds) : null;
 
             case "validating":
-                var checks = tasks.Where(t => t.Kind == "validate").ToArray();
-                if (checks.Length < drawn.Length || checks.Any(t => t.State != "done")) return null;
-                var verdicts = checks.Select(t => t.Read<TaskValidated>()).ToArray();
+                if (counts.Checked < counts.Chunks) return null;
+                var verdicts = await ResultsAsync<TaskValidated>(db, job.Id, "validate", cancel);
                 int[] missing = [.. verdicts.SelectMany(v => v.MissingFrames).Order()], corrupt = [.. verdicts.SelectMany(v => v.CorruptFrames).Order()];
                 return missing.Length + corrupt.Length == 0
                     ? new FramesAccepted(job.Id, job.Order)
                     : new FramesRejected(job.Id, job.Order, missing, corrupt, string.Join("; ", verdicts.Where(v => v.MissingFrames.Count + v.CorruptFrames.Count > 0).Select(v => v.Reason).Distinct().Take(5)));
 
             case "assembling":
-                if (tasks.SingleOrDefault(t => t.Kind == "assemble") is not { State: "done" } joined) return null;
-                var result = joined.Read<TaskAssembled>();
+                if ((await ResultsAsync<TaskAssembled>(db, job.Id, "assemble", cancel)).SingleOrDefault() is not { } result) return null;
                 return result.Film is { } film
                     ? new FilmAccepted(job.Id, job.Order, film with { ComputeSeconds = job.ComputeSeconds, Spent = job.Spent })
                     : new FilmRejected(job.Id, job.Order, result.MissingFrames, result.CorruptFrames, result.Reason);
@@ -63,9 +67,6 @@ sealed partial class WorkBook
         }
     }
 
-    static Task<List<TaskRow>> TasksAsync(NpgsqlConnection db, JobId id, CancellationToken cancel) => db.QueryAsync(
-        "SELECT kind, chunk, first, count, state, node_id, result::text FROM render.tasks WHERE job_id = $1 ORDER BY kind, chunk",
-        row => new TaskRow(row.GetString(0), row.GetInt32(1), row.GetInt32(2), row.GetInt32(3), row.GetString(4),
-            row.IsDBNull(5) ? null : new NodeId(row.GetGuid(5)), row.IsDBNull(6) ? null : row.GetString(6)),
-        cancel, id.Value);
+    static Task<List<T>> ResultsAsync<T>(NpgsqlConnection db, JobId id, string kind, CancellationToken cancel) where T : NodeResult => db.QueryAsync(
+        "SELECT result::text FROM render.tasks WHERE job_id = $1 AND kind = $2 AND state = 'done' ORDER BY chunk", row => (T)JsonSerializer.Deserialize<NodeResult>(row.GetString(0), Wire.Json)!, cancel, id.Value, kind);
 }

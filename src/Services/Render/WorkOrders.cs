@@ -20,10 +20,49 @@ sealed class WorkOrders(WorkBook work, NodeBook nodes, NodeCalls calls, LiveBoar
     {
         var dropped = await work.StopAsync(x.Message, x.CancellationToken);
         live.Forget(x.Message.JobId);
-        foreach (var (node, lease) in dropped)
-        {
-            live.Ended(lease);
-            if (await nodes.UrlAsync(node, x.CancellationToken) is { } url) await calls.AbortAsync(url, lease, x.CancellationToken);
-        }
+        // All at once: one node that does not answer keeps no other's engines running.
+        await Task.WhenAll(dropped.Select(d => AbortAsync(d.Node, d.Lease, x.CancellationToken)));
+    }
+
+    async Task AbortAsync(NodeId node, LeaseId lease, CancellationToken cancel)
+    {
+        if (await nodes.UrlAsync(node, cancel) is { } url) await calls.AbortAsync(url, lease, cancel);
+    }
+}
+
+/// <summary>Answers support: how the farm stands, why a render waits; and does what support decides.</summary>
+sealed class FarmDesk(WorkBook work, NodeBook nodes, NodeCalls calls, FarmState state) :
+    IConsumer<ExplainWait>, IConsumer<ShowFarm>, IConsumer<SetLimit>, IConsumer<DrainNode>, IConsumer<QuarantineNode>, IConsumer<ReleaseNode>
+{
+    public async Task Consume(ConsumeContext<ExplainWait> x) => await x.RespondAsync(await state.ExplainAsync(x.Message.JobId, x.CancellationToken));
+
+    public async Task Consume(ConsumeContext<ShowFarm> x) => await x.RespondAsync(await state.ShowAsync(x.CancellationToken));
+
+    public async Task Consume(ConsumeContext<SetLimit> x)
+    {
+        await state.LimitAsync(x.Message, x.CancellationToken);
+        work.News.Raise();
+        await x.RespondAsync(new FarmAnswer(null));
+    }
+
+    public async Task Consume(ConsumeContext<DrainNode> x)
+    {
+        var refusal = await nodes.DrainAsync(x.Message, x.CancellationToken);
+        await x.RespondAsync(new FarmAnswer(refusal));
+        if (refusal is null && await nodes.UrlAsync(x.Message.NodeId, x.CancellationToken) is { } url) await calls.DrainAsync(url, x.CancellationToken);
+    }
+
+    public async Task Consume(ConsumeContext<QuarantineNode> x)
+    {
+        var refusal = await nodes.QuarantineAsync(x.Message, x.CancellationToken);
+        if (refusal is null) await work.TakeBackAsync(x.Message.NodeId, null, "its node was put in quarantine", x.CancellationToken);
+        await x.RespondAsync(new FarmAnswer(refusal));
+    }
+
+    public async Task Consume(ConsumeContext<ReleaseNode> x)
+    {
+        var refusal = await nodes.ReleaseAsync(x.Message, x.CancellationToken);
+        work.News.Raise();
+        await x.RespondAsync(new FarmAnswer(refusal));
     }
 }

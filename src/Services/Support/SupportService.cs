@@ -30,6 +30,12 @@ public sealed class SupportService : Service
         support.MapGet("export", History.ExportAsync).DisableRequestTimeout();
         support.MapGet("search", Inquiries.SearchAsync);
         support.MapGet("nodes", Inquiries.NodesAsync);
+        support.MapPost("nodes/{id}/drain", FarmDoor.DrainAsync).Needs(Permission.SupportWrite);
+        support.MapPost("nodes/{id}/quarantine", FarmDoor.QuarantineAsync).Needs(Permission.SupportWrite);
+        support.MapPost("nodes/{id}/release", FarmDoor.ReleaseAsync).Needs(Permission.SupportWrite);
+        support.MapGet("farm", FarmDoor.ShowAsync).Produces<FarmView>();
+        support.MapPut("limits", FarmDoor.LimitAsync).Needs(Permission.SupportWrite);
+        support.MapGet("jobs/{id:guid}/waiting", FarmDoor.WaitingAsync).Produces<WaitExplained>();
         support.MapGet("usage", Inquiries.UsageAsync);
         support.MapGet("projections", Inquiries.ProjectionsAsync);
         support.MapPost("projections/{name}/rebuild", Inquiries.RebuildAsync).Needs(Permission.SupportWrite);
