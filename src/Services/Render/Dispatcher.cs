@@ -15,7 +15,9 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, TimeProv
     static readonly TimeSpan Rest = TimeSpan.FromSeconds(1), LongestRest = TimeSpan.FromSeconds(30);
 
     readonly ConcurrentDictionary<NodeId, (DateTimeOffset Until, int Times)> _resting = [];
-    readonly long _began = clock.GetTimestamp();
+
+    // Since when every look at the book has succeeded.
+    long _looking = clock.GetTimestamp(), _looked = clock.GetTimestamp();
 
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
@@ -37,14 +39,17 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, TimeProv
             {
                 // Whatever it was, the book stays as it is and the next look tries again: one bad row must not stop everybody's work.
                 log.LogError(e, "The dispatcher could not hand out work");
+                _looking = clock.GetTimestamp();
             }
         }
     }
 
     async Task SweepAsync(CancellationToken cancel)
     {
-        // While nobody listened, nobody could be heard: a host that was away gives every node its time first.
-        if (clock.GetElapsedTime(_began) < NodeBook.LostAfter) return;
+        // While nobody listened, nobody could be heard: a host that was away or asleep, or whose database was, gives every node its time first.
+        if (clock.GetElapsedTime(_looked) > NodeBook.LostAfter) _looking = clock.GetTimestamp();
+        _looked = clock.GetTimestamp();
+        if (clock.GetElapsedTime(_looking) < NodeBook.LostAfter) return;
         foreach (var lost in await nodes.LoseSilentAsync(cancel)) log.LogWarning("Node {Node} ({Id}) has been silent for {Seconds} s: its work goes to others", lost.Name, lost.Id, NodeBook.LostAfter.TotalSeconds);
         await work.SweepAsync(cancel);
     }

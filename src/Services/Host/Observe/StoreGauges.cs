@@ -6,11 +6,11 @@ using Npgsql;
 namespace FlatRender.Host;
 
 /// <summary>What the tables say right now: how far readers are behind, what waits, what is stuck. Looked up when somebody asks, and not more often than every few seconds.</summary>
-sealed class StoreGauges(NpgsqlDataSource database, ServeOptions options, TimeProvider clock, ILogger<StoreGauges> log)
+sealed class StoreGauges(NpgsqlDataSource database, ServeOptions options, TimeProvider clock, ILogger<StoreGauges> log) : IDisposable
 {
     static readonly TimeSpan Fresh = TimeSpan.FromSeconds(3), Patience = TimeSpan.FromSeconds(3);
-    static readonly Meter Meter = new("FlatRender.Host");
 
+    readonly Meter _meter = new("FlatRender.Host");
     readonly SemaphoreSlim _one = new(1);
     Dictionary<string, List<Measurement<double>>> _seen = [];
     long _at;
@@ -33,8 +33,8 @@ sealed class StoreGauges(NpgsqlDataSource database, ServeOptions options, TimePr
     /// <summary>Makes the instruments; they read what <see cref="LookAsync"/> saw last.</summary>
     public void Register()
     {
-        foreach (var (name, help, _, _) in Looks) Meter.CreateObservableGauge(name, () => Seen(name), description: help);
-        Meter.CreateObservableGauge("flatrender_dead_letters", () => Seen("flatrender_dead_letters"), description: "Messages that nobody could take in.");
+        foreach (var (name, help, _, _) in Looks) _meter.CreateObservableGauge(name, () => Seen(name), description: help);
+        _meter.CreateObservableGauge("flatrender_dead_letters", () => Seen("flatrender_dead_letters"), description: "Messages that nobody could take in.");
     }
 
     IEnumerable<Measurement<double>> Seen(string name) => Volatile.Read(ref _seen).GetValueOrDefault(name) ?? [];
@@ -79,4 +79,6 @@ sealed class StoreGauges(NpgsqlDataSource database, ServeOptions options, TimePr
         await using var channel = await connection.CreateChannelAsync(cancellationToken: cancel);
         return await channel.MessageCountAsync(DeadLetters.Name, cancel);
     }
+
+    public void Dispose() => _meter.Dispose();
 }
