@@ -1,10 +1,27 @@
+using System.Globalization;
 using FlatRender.Bench;
+using FlatRender.Bench.Sockets;
 
 // Each benchmark prints a Markdown table and, as its last line, one JSON object with every figure.
 var benches = new Dictionary<string, Func<bool, Task<Figures>>>
 {
     ["store"] = StoreBench.RunAsync,
+    ["sockets"] = SocketsBench.RunAsync,
 };
+
+// Processes of a benchmark that runs in several.
+switch (args)
+{
+    case ["sockets-server", "bare", var sockets, var seconds, _]:
+        await BareServer.RunAsync(Number(sockets), Number(seconds));
+        return 0;
+    case ["sockets-server", "live", var sockets, var seconds, var database]:
+        await LiveServer.RunAsync(Number(sockets), Number(seconds), database);
+        return 0;
+    case ["sockets-crowd", var addresses, var sockets]:
+        await Crowd.RunAsync(addresses, Number(sockets));
+        return 0;
+}
 
 if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var bench) || rest is not ([] or ["--quick"]))
 {
@@ -14,3 +31,5 @@ if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var be
 
 (await bench(rest.Length == 1)).Print(Console.Out);
 return 0;
+
+static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

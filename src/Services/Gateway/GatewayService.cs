@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 
 namespace FlatRender.Gateway;
@@ -19,7 +20,7 @@ public sealed class GatewayService : Service
     public override void Register(IServiceCollection services)
     {
         services.AddSingleton<LiveProgress>();
-        services.AddSingleton(LiveLimits.Default);
+        services.TryAddSingleton(LiveLimits.Default);
         services.AddSingleton<LiveHub>();
         services.AddHostedService(s => s.GetRequiredService<LiveHub>());
         // It writes addresses with their queries, and a socket's token is in one: not at any level.

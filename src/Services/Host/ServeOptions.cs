@@ -3,6 +3,7 @@ using FlatRender.EventStore;
 using FlatRender.File;
 using FlatRender.Foundation;
 using FlatRender.Gateway;
+using FlatRender.Gateway.Sockets;
 using FlatRender.Identity;
 using FlatRender.Render;
 using FlatRender.Support;
@@ -12,7 +13,7 @@ namespace FlatRender.Host;
 /// <summary>How this process was asked to serve.</summary>
 /// <param name="Prefetch">Messages of a queue that this process takes in hand at once.</param>
 /// <param name="Concurrency">Messages of a queue that it works on at once.</param>
-sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment, int Prefetch = 32, int Concurrency = 16)
+sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment, int Prefetch = 32, int Concurrency = 16, LiveLimits? Live = null)
 {
     /// <summary>The one table of rooms. The pipeline (the saga) is a role too, though it has no door of its own.</summary>
     static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new IdentityService(), () => new ContentService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
@@ -31,6 +32,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         string roles = "all", urls = "http://127.0.0.1:7600", home = ".flatrender", broker = BrokerGiven ?? "memory";
         int prefetch = 32, concurrency = 16;
         var database = DatabaseGiven;
+        var live = LiveLimits.Default;
         for (var i = 0; i < args.Length; i += 2)
         {
             if (i + 1 == args.Length) throw new UsageException($"{args[i]} needs a value.");
@@ -42,6 +44,8 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
                 case "--home": home = value; break;
                 case "--broker": broker = value; break;
                 case "--database": database = value; break;
+                case "--ping": live = live with { Ping = Seconds(args[i], value) }; break;
+                case "--pong": live = live with { Pong = Seconds(args[i], value) }; break;
                 case "--prefetch": prefetch = Number(args[i], value); break;
                 case "--concurrency": concurrency = Number(args[i], value); break;
                 default: throw new UsageException($"There is no option {args[i]}.");
@@ -58,7 +62,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         if (broker == "memory" && asked.Length < known.Length) throw new UsageException("Roles in separate processes need a broker: give --broker amqp://...");
         return new ServeOptions([.. rooms.Where(r => asked.Contains(r.Role))], asked.Contains(PipelineRole), urls,
             new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"),
-                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)), prefetch, concurrency);
+                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)), prefetch, concurrency, live);
     }
 
     /// <summary>Names, or <c>all</c>; a name after a minus is taken away again: <c>all,-render,-pipeline</c>.</summary>
@@ -72,6 +76,10 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
     }
 
     static int Number(string name, string value) => int.TryParse(value, out var number) && number is >= 1 and <= 10_000 ? number : throw new UsageException($"{name} takes a whole number from 1 to 10000, not '{value}'.");
+
+    static TimeSpan Seconds(string name, string value) => double.TryParse(value, System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0.1 and <= 3600
+        ? TimeSpan.FromSeconds(seconds)
+        : throw new UsageException($"{name} is a number of seconds, 0.1 to 3600, not '{value}'.");
 
     static string Secret(string name) => Environment.GetEnvironmentVariable(name) is { Length: >= 16 } secret ? secret : throw new UsageException($"{name} must be set, to at least 16 characters.");
 }

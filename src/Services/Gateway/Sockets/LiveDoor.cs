@@ -13,6 +13,9 @@ namespace FlatRender.Gateway.Sockets;
 static class LiveDoor
 {
     public const string Protocol = "flatrender.v1";
+
+    // After a deploy all come back at once, and many may come through one address.
+    static readonly Rate Reconnects = new("live", 60_000, TimeSpan.FromMinutes(1));
     const string Away = "the store is away for the moment";
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -21,7 +24,7 @@ static class LiveDoor
         stopping.Register(routes.ServiceProvider.GetRequiredService<LiveHub>().SendAllAway);
         // The door looks at the token itself, after the upgrade: only so can a browser be told what is wrong with it.
         routes.Map("/ws/v1/render/{job_id}", routes.CreateApplicationBuilder().Use(KeepConnection).UseWebSockets().Use((HttpContext http, RequestDelegate _) => OpenAsync(http)).Build())
-            .AllowAnonymous().DisableRequestTimeout().WithTags("live").ExcludeFromDescription();
+            .AllowAnonymous().DisableRequestTimeout().WithMetadata(Reconnects).WithTags("live").ExcludeFromDescription();
     }
 
     static async ValueTask<Verdict> CallerAsync(HttpContext http)

@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using FlatRender.Contracts;
+using FlatRender.EventStore;
+using Npgsql;
+
+namespace FlatRender.Bench.Sockets;
+
+/// <summary>The live sockets beside a bare Kestrel loop that sends the same bytes as often, each in a process of its own, watched by a crowd in a third.</summary>
+static class SocketsBench
+{
+    public static async Task<Figures> RunAsync(bool quick)
+    {
+        var given = Environment.GetEnvironmentVariable("FLATRENDER_TEST_DATABASE") ?? throw new InvalidOperationException("FLATRENDER_TEST_DATABASE is not set. Run ./flatrender bench: it starts a private PostgreSQL and sets it.");
+        var figures = new Figures("Live sockets");
+        await using var admin = NpgsqlDataSource.Create(given);
+        var name = "bench_" + Ids.New().ToString("N")[..8];
+        await using (var create = admin.CreateCommand($"CREATE DATABASE {name}")) await create.ExecuteNonQueryAsync();
+        try
+        {
+            var database = new NpgsqlConnectionStringBuilder(given) { Database = name, MaxPoolSize = 20 }.ToString();
+            await using (var source = NpgsqlDataSource.Create(database)) await Migration.ApplyAsync(source, "eventstore");
+            int[] sizes = quick ? [200, 1000] : [1000, 5000];
+            foreach (var sockets in sizes)
+            {
+                var seconds = quick ? 6 : 15;
+                var bare = await MeasureAsync("bare", sockets, seconds, database);
+                var live = await MeasureAsync("live", sockets, seconds, database);
+                // The last, largest size has the plain names.
+                var suffix = sockets == sizes[^1] ? "" : $"_{sockets}";
+                figures.Add("cpu_vs_bare" + suffix, live.CpuPerMessage / bare.CpuPerMessage, $"{sockets} sockets: processor time a message sent, beside the bare loop's", "1.5");
+                figures.Add("memory_vs_bare" + suffix, live.HeapPerSocket / bare.HeapPerSocket, "managed memory in use a socket, beside the bare loop's", "1.5");
+                figures.Add("p50_ms" + suffix, live.P50, "from commit to the watching client, while all sockets are told twice a second");
+                figures.Add("p99_ms" + suffix, live.P99, "", "250");
+                foreach (var (what, m) in new[] { ("bare", bare), ("live", live) })
+                {
+                    figures.Add($"{what}_cpu_percent{suffix}", m.CpuSeconds / m.Seconds * 100, "of one core");
+                    figures.Add($"{what}_messages_per_s{suffix}", m.Messages / m.Seconds, "");
+                    figures.Add($"{what}_cpu_us_a_message{suffix}", m.CpuPerMessage * 1e6, "");
+                    figures.Add($"{what}_heap_kb_a_socket{suffix}", m.HeapPerSocket / 1024, "");
+                    figures.Add($"{what}_resident_kb_a_socket{suffix}", m.ResidentPerSocket / 1024, "");
+                }
+            }
+
+            figures.Set("sockets", sizes[^1]);
+            figures.Set("quick", quick);
+            figures.Set("cores", Environment.ProcessorCount);
+            figures.Set("watchers_a_render", LiveServer.Watchers);
+            figures.Set("progress_a_render_per_s", LiveServer.PerSecond);
+        }
+        finally
+        {
+            await using var drop = admin.CreateCommand($"DROP DATABASE {name} WITH (FORCE)");
+            await drop.ExecuteNonQueryAsync();
+        }
+
+        return figures;
+    }
+
+    static async Task<Measured> MeasureAsync(string what, int sockets, int seconds, string database)
+    {
+        using var server = Self("sockets-server", what, Text(sockets), Text(seconds), database);
+        try
+        {
+            var at = await LineAsync(server);
+            using var crowd = Self("sockets-crowd", at, Text(sockets));
+            try
+            {
+                await LineAsync(crowd);
+                await server.StandardInput.WriteLineAsync("go");
+                await server.StandardInput.FlushAsync();
+                return JsonSerializer.Deserialize<Measured>(await LineAsync(server))!;
+            }
+            finally
+            {
+                crowd.Kill();
+            }
+        }
+        finally
+        {
+            server.Kill();
+        }
+    }
+
+    static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    static Process Self(params string[] words) =>
+        Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [typeof(SocketsBench).Assembly.Location, .. words]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+
+    static async Task<string> LineAsync(Process of) => await of.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("A process of the benchmark has ended.");
+}
+
+/// <summary>What a server measured of itself.</summary>
+/// <param name="HeapPerSocket">Bytes.</param>
+public sealed record Measured(double Seconds, double CpuSeconds, long Messages, double HeapPerSocket, double ResidentPerSocket, double P50, double P99)
+{
+    public double CpuPerMessage => CpuSeconds / Messages;
+
+    /// <summary>Managed bytes in use, and resident ones.</summary>
+    public static (long Heap, long Resident) Memory()
+    {
+        for (var n = 0; n < 3; n++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        return (GC.GetTotalMemory(forceFullCollection: true), Environment.WorkingSet);
+    }
+
+    /// <summary>Around what happens in so many seconds.</summary>
+    public static async Task<Measured> OfAsync(int seconds, int sockets, (long Heap, long Resident) before, Func<long> messages)
+    {
+        var clock = TimeProvider.System;
+        var (from, cpu, first) = (clock.GetTimestamp(), Cpu.OwnSeconds(), messages());
+        await Task.Delay(TimeSpan.FromSeconds(seconds), clock);
+        var (took, used, sent) = (clock.GetElapsedTime(from).TotalSeconds, Cpu.OwnSeconds() - cpu, messages() - first);
+        var after = Memory();
+        return new(took, used, sent, (double)(after.Heap - before.Heap) / sockets, (double)(after.Resident - before.Resident) / sockets, 0, 0);
+    }
+}

@@ -1,0 +1,37 @@
+// The committed documents: linted, and held against what was really stored.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { parse } from '@stoplight/yaml'
+import addFormats from 'ajv-formats'
+import Ajv from 'ajv/dist/2020.js'
+
+const here = path => fileURLToPath(new URL(path, import.meta.url))
+const contracts = '../../src/Contracts/'
+
+test('every stored event is as its schema says, and the schemas say enough to refuse others', () => {
+  const ajv = addFormats(new Ajv({ strict: false, allErrors: true }))
+  const schemas = Object.assign({}, ...readdirSync(here(contracts + 'events')).filter(f => f.endsWith('.yaml')).map(f => parse(readFileSync(here(contracts + 'events/' + f), 'utf8')).$defs))
+  const validators = Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, ajv.compile(schema)]))
+  let samples = 0
+  for (const file of readdirSync(here('../Contracts/stored')).filter(f => f.endsWith('.json'))) {
+    const name = Object.keys(schemas).filter(n => file.startsWith(n + '.')).sort((a, b) => b.length - a.length)[0]
+    if (!name) continue
+    const sample = JSON.parse(readFileSync(here('../Contracts/stored/' + file), 'utf8'))
+    assert.ok(validators[name](sample), `${file}: ${JSON.stringify(validators[name].errors)}`)
+    samples++
+    for (const member of schemas[name].required ?? []) {
+      const { [member]: gone, ...rest } = sample
+      assert.ok(!validators[name](rest), `${file} without ${member} (${gone}) passes`)
+      assert.ok(!validators[name]({ ...sample, [member]: { not: 'this' } }) || schemas[name].properties[member].type === 'object', `${file} with another ${member} passes`)
+    }
+  }
+  assert.ok(samples >= Object.keys(schemas).length, `${samples} samples for ${Object.keys(schemas).length} events`)
+})
+
+test('the document of all that happens is without a fault', () => {
+  const ran = spawnSync(here('node_modules/.bin/spectral'), ['lint', here(contracts + 'asyncapi.yaml'), '--ruleset', here('spectral.yaml'), '--fail-severity', 'hint'], { encoding: 'utf8' })
+  assert.equal(ran.status, 0, ran.stdout + ran.stderr)
+})
