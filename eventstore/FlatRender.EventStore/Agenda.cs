@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using FlatRender.Contracts;
 using MassTransit;
@@ -10,13 +11,61 @@ namespace FlatRender.EventStore;
 /// <summary>Asks and reminders: sent when due, deleted when RabbitMQ has confirmed or, in memory, when consumed. A crash in between sends again under the same message id.</summary>
 public sealed partial class Agenda(EventStoreOptions options, IServiceProvider services, Wake wake, Tally tally, TimeProvider clock, ILogger<Agenda> log)
 {
-    const int Batch = 200;
+    internal const int Batch = 200;
+
+    /// <summary>How long a process that sends its own asks has before others do it in its stead.</summary>
+    internal static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
+
     static readonly TimeSpan Later = TimeSpan.FromMinutes(1);
+
+    /// <summary>A client may wait for ever for a broker that went away in the middle of a publish.</summary>
+    static readonly TimeSpan ConfirmedWithin = TimeSpan.FromSeconds(15);
     static readonly ActivitySource Source = new("FlatRender.EventStore");
 
     readonly SemaphoreSlim _one = new(1);
     readonly InFlight? _inFlight = options.InMemory ? new InFlight(wake, clock) : null;
+    readonly ConcurrentQueue<long> _confirmed = [];
     bool _observing;
+    volatile IBus? _open;
+
+    /// <summary>Whether this process sends what its own units ask for as soon as they are committed.</summary>
+    internal bool SendsAtOnce => _open is not null;
+
+    /// <summary>From now on messages reach somebody.</summary>
+    internal void Open()
+    {
+        var bus = Bus();
+        if (options.SendAtOnce) _open = bus;
+    }
+
+    /// <summary>Sends what a committed unit asks for without looking it up. What cannot be sent now stays in the agenda, and is sent from there when its grace is over.</summary>
+    internal async Task SendAtOnceAsync(UnitOfWork unit, CancellationToken cancel)
+    {
+        foreach (var row in unit.Agenda)
+        {
+            if (row.Kind != "ask" || row.Number == 0) continue;
+            try
+            {
+                await SendAsync(_open!, new Sending(row.Number, unit.StreamId, row.Type, row.Data, row.Kind, row.From.Trace, row.From.Actor), row.Message, cancel).WaitAsync(Grace, clock, cancel);
+            }
+            catch (Exception e) when (!cancel.IsCancellationRequested)
+            {
+                NotNow(e, row.Type, row.Number);
+                return;
+            }
+            tally.Send(1);
+            if (_inFlight is not null) continue;
+            _confirmed.Enqueue(row.Number);
+            if (_confirmed.Count == Batch) wake.AgendaDone();
+        }
+    }
+
+    IBus Bus()
+    {
+        var bus = services.GetRequiredService<IBus>();
+        if (_inFlight is not null && !Interlocked.Exchange(ref _observing, true)) bus.ConnectConsumeObserver(_inFlight);
+        return bus;
+    }
 
     /// <summary>Sends what is due, oldest first, and returns how much that was. Several processes share the rows out between them.</summary>
     public async Task<int> SendDueAsync(CancellationToken cancel)
@@ -34,10 +83,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
 
     async Task<int> SendDueAloneAsync(CancellationToken cancel)
     {
-        var bus = services.GetRequiredService<IBus>();
-        if (_inFlight is not null && !_observing) bus.ConnectConsumeObserver(_inFlight);
-        _observing = true;
-
+        var bus = Bus();
         await using var db = await options.DataSource.OpenConnectionAsync(cancel);
         await using var tx = await db.BeginTransactionAsync(cancel);
         if (_inFlight?.TakeEnded() is var (done, again))
@@ -45,6 +91,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
             await DeleteAsync(db, done, cancel);
             await PutOffAsync(db, again, cancel);
         }
+        await DeleteAsync(db, TakeConfirmed(), cancel);
 
         var due = await TakeAsync(db, cancel);
         var unknown = due.Where(d => !options.Vocabulary.Knows(d.Type)).ToArray();
@@ -52,7 +99,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
         foreach (var sending in unknown) NotUnderstood(sending);
         await PutOffAsync(db, [.. unknown.Select(u => u.Id)], cancel);
         // Begun in order, confirmed together.
-        await Task.WhenAll(known.Select(d => SendAsync(bus, d, cancel)));
+        await Task.WhenAll(known.Select(d => SendAsync(bus, d, options.Vocabulary.Read(d.Type, d.Data), cancel))).WaitAsync(ConfirmedWithin, clock, cancel);
         if (_inFlight is null) await DeleteAsync(db, [.. known.Select(d => d.Id)], cancel);
         await tx.CommitAsync(cancel);
         tally.Send(known.Length);
@@ -66,9 +113,9 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
         return due is DateTime at ? new DateTimeOffset(at, TimeSpan.Zero) : null;
     }
 
-    /// <summary>Makes every reminder due now: after a crash of a process whose broker was its own memory. A reminder that comes before its time means: ask again.</summary>
+    /// <summary>Makes everything due now: after a crash of a process whose broker was its own memory. A reminder that comes before its time means: ask again.</summary>
     public Task<int> WakeAllAsync(CancellationToken cancel) =>
-        options.DataSource.RunAsync($"UPDATE {options.Schema}.agenda SET due = $1 WHERE kind = 'remind' AND due > $1", cancel, clock.GetUtcNow());
+        options.DataSource.RunAsync($"UPDATE {options.Schema}.agenda SET due = $1 WHERE due > $1", cancel, clock.GetUtcNow());
 
     Task<List<Sending>> TakeAsync(NpgsqlConnection db, CancellationToken cancel) => db.QueryAsync(
         $"""
@@ -80,16 +127,14 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
         FOR UPDATE SKIP LOCKED
         """, r => new Sending(r.GetInt64(0), r.GetGuid(1), r.GetString(2), r.GetString(3), r.GetString(4), r.Text(5), r.Text(6)), cancel, clock.GetUtcNow(), _inFlight?.RowIds ?? []);
 
-    async Task SendAsync(IBus bus, Sending sending, CancellationToken cancel)
+    async Task SendAsync(IBus bus, Sending sending, object message, CancellationToken cancel)
     {
-        var type = options.Vocabulary.TypeOf(sending.Type);
-        var message = options.Vocabulary.Read(sending.Type, sending.Data);
         var messageId = Ids.Derived(sending.StreamId, $"agenda {sending.Id}");
         var held = _inFlight?.Add(sending.Id, sending.Kind == "remind");
         using var activity = Source.StartActivity(sending.Type, ActivityKind.Producer, sending.Trace);
         try
         {
-            await bus.Publish(message, type, Pipe.Execute<PublishContext>(p =>
+            await bus.Publish(message, message.GetType(), Pipe.Execute<PublishContext>(p =>
             {
                 p.MessageId = messageId;
                 p.CorrelationId = sending.StreamId;
@@ -102,6 +147,13 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
             if (held is { } key) _inFlight!.Remove(key);
             throw;
         }
+    }
+
+    long[] TakeConfirmed()
+    {
+        var taken = new List<long>();
+        while (_confirmed.TryDequeue(out var number)) taken.Add(number);
+        return [.. taken];
     }
 
     async Task DeleteAsync(NpgsqlConnection db, long[] ids, CancellationToken cancel)
@@ -120,6 +172,9 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
         tally.UnknownWord();
         NotUnderstood(sending.Type, sending.Id);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "'{Type}' (agenda row {Id}) could not be sent at once; it is sent from the agenda soon.")]
+    partial void NotNow(Exception e, string type, long id);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "This version does not know '{Type}' (agenda row {Id}): left for one that does.")]
     partial void NotUnderstood(string type, long id);

@@ -20,6 +20,7 @@ public sealed partial class AgendaRelay(EventStoreOptions options, Agenda agenda
                 await services.GetRequiredService<IBusControl>().WaitForHealthStatus(BusHealthStatus.Healthy, stopping);
                 if (!woken) AllWoken(await agenda.WakeAllAsync(stopping));
                 woken = true;
+                agenda.Open();
                 while (true)
                     if (await agenda.SendDueAsync(stopping) == 0)
                         await _signal.WaitAsync(await UntilNextAsync(stopping), clock, stopping);
@@ -44,7 +45,7 @@ public sealed partial class AgendaRelay(EventStoreOptions options, Agenda agenda
         return wait > options.Poll ? options.Poll : wait > TimeSpan.Zero ? wait : TimeSpan.FromMilliseconds(1);
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Woke {Count} reminders: what the memory of an earlier process held is asked for again.")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Woke {Count} rows of the agenda: what the memory of an earlier process held is asked for again.")]
     partial void AllWoken(int count);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Sending the agenda was interrupted; what was not confirmed is still in it.")]

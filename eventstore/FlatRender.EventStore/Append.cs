@@ -9,16 +9,16 @@ sealed class Append(EventStoreOptions options) : IAsyncDisposable
     NpgsqlConnection? _connection;
     NpgsqlCommand? _command;
 
-    /// <summary>The streams whose unit got in. Units are sorted by stream, one a stream.</summary>
-    public async Task<HashSet<Guid>> RunAsync(List<UnitOfWork> units)
+    /// <summary>The streams whose unit got in, each with the numbers of its agenda rows. Units are sorted by stream, one a stream.</summary>
+    public async Task<Dictionary<Guid, long[]>> RunAsync(List<UnitOfWork> units)
     {
         try
         {
             var command = await CommandAsync();
             Fill(command.Parameters, units);
-            var accepted = new HashSet<Guid>(units.Count);
+            var accepted = new Dictionary<Guid, long[]>(units.Count);
             await using var rows = await command.ExecuteReaderAsync();
-            while (await rows.ReadAsync()) accepted.Add(rows.GetGuid(0));
+            while (await rows.ReadAsync()) accepted[rows.GetGuid(0)] = rows.IsDBNull(1) ? [] : rows.GetFieldValue<long[]>(1);
             return accepted;
         }
         catch (Exception) when (_connection is { State: not System.Data.ConnectionState.Open })
@@ -47,6 +47,7 @@ sealed class Append(EventStoreOptions options) : IAsyncDisposable
         Set(p, n++, units, u => u.Expected + u.Facts.Count);
         Set(p, n++, units, u => u.Now);
         Set(p, n++, units, u => u.MemoryJson);
+        Set(p, n++, units, u => u.Mark);
         SetAll(p, n++, facts, units, u => u.Facts, (u, _) => u.StreamId);
         SetAll(p, n++, facts, units, u => u.Facts, (_, f) => f.Version);
         SetAll(p, n++, facts, units, u => u.Facts, (_, f) => f.EventId);
@@ -91,7 +92,7 @@ sealed class Append(EventStoreOptions options) : IAsyncDisposable
     {
         NpgsqlDbType[] types =
         [
-            NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.Bigint, NpgsqlDbType.Bigint, NpgsqlDbType.TimestampTz, NpgsqlDbType.Jsonb,
+            NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.Bigint, NpgsqlDbType.Bigint, NpgsqlDbType.TimestampTz, NpgsqlDbType.Jsonb, NpgsqlDbType.Uuid,
             NpgsqlDbType.Uuid, NpgsqlDbType.Bigint, NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.Jsonb, NpgsqlDbType.Jsonb,
             NpgsqlDbType.Uuid, NpgsqlDbType.Varchar, NpgsqlDbType.TimestampTz, NpgsqlDbType.Varchar, NpgsqlDbType.Jsonb, NpgsqlDbType.Jsonb,
         ];

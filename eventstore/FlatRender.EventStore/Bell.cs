@@ -11,6 +11,7 @@ namespace FlatRender.EventStore;
 public sealed partial class Bell(EventStoreOptions options, Wake wake, TimeProvider clock, ILogger<Bell> log) : BackgroundService
 {
     readonly Signal _committed = wake.OnCommitsHere();
+    volatile int _ringer;
 
     string Channel => $"flatrender_{options.Schema}";
 
@@ -22,16 +23,18 @@ public sealed partial class Bell(EventStoreOptions options, Wake wake, TimeProvi
     {
         // A ring is worth no fsync.
         await db.RunAsync("SET synchronous_commit = off", stopping);
+        _ringer = db.ProcessID;
         while (true)
         {
             await _committed.WaitAsync(Timeout.InfiniteTimeSpan, clock, stopping);
-            await db.RunAsync($"NOTIFY {Channel}", stopping);
+            await db.RunAsync(wake.TakeAgendaHere() ? $"NOTIFY {Channel}, 'agenda'" : $"NOTIFY {Channel}", stopping);
         }
     }
 
     async Task HearAsync(NpgsqlConnection db, CancellationToken stopping)
     {
-        db.Notification += (_, _) => wake.CommittedElsewhere();
+        // Who rang here was woken by its own commit.
+        db.Notification += (_, ring) => { if (ring.PID != _ringer) wake.CommittedElsewhere(agenda: ring.Payload.Length > 0); };
         await db.RunAsync($"LISTEN {Channel}", stopping);
         while (true) await db.WaitAsync(stopping);
     }

@@ -66,7 +66,7 @@ public sealed class EventReader : IAsyncDisposable
         await using (var reader = await _read.ExecuteReaderAsync(cancel))
             while (await reader.ReadAsync(cancel))
             {
-                oldest = ulong.Parse(reader.GetString(0), CultureInfo.InvariantCulture);
+                if (rows.Count == 0) oldest = ulong.Parse(reader.GetString(0), CultureInfo.InvariantCulture);
                 rows.Add(RecordedEvent.From(reader, at: 1));
             }
 

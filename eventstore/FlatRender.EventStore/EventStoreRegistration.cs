@@ -25,6 +25,9 @@ public sealed class EventStoreOptions
     /// <summary>Whether this process relays facts and sends the agenda. Any number may: facts have one leader, agenda rows are shared out.</summary>
     public bool Relay { get; set; } = true;
 
+    /// <summary>Whether a relaying process sends the asks of its own units straight after their commit. If not, they are sent from the agenda, as those of others are.</summary>
+    public bool SendAtOnce { get; set; } = true;
+
     /// <summary>Connections that commit at the same time.</summary>
     public int Committers { get; set; } = 2;
 

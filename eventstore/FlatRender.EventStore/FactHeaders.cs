@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using FlatRender.Contracts;
 
 namespace FlatRender.EventStore;
@@ -16,13 +15,12 @@ sealed record FactHeaders(string Actor, string? Trace, Guid? MessageId)
 
     public static FactHeaders Of(string? actor, Guid? messageId) => new(actor ?? "system", Activity.Current?.Id, messageId);
 
-    public string Unsigned { get; } = Json(new JsonObject { ["actor"] = Actor, ["trace"] = Trace, ["message_id"] = MessageId?.ToString() });
+    /// <summary>Written when first asked for: a message that is ignored needs none.</summary>
+    public string Unsigned => _unsigned ??= JsonSerializer.Serialize(new Written(Actor, Trace, MessageId), Wire.Json);
+
+    string? _unsigned;
 
     public string SignedWith(string hash) => string.Concat(Unsigned.AsSpan(0, Unsigned.Length - 1), ",\"hash\":\"", hash, "\"}");
 
-    static string Json(JsonObject headers)
-    {
-        foreach (var name in headers.Where(h => h.Value is null).Select(h => h.Key).ToArray()) headers.Remove(name);
-        return headers.ToJsonString(Wire.Json);
-    }
+    sealed record Written(string Actor, string? Trace, Guid? MessageId);
 }

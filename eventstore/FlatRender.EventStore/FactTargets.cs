@@ -35,7 +35,7 @@ public sealed class BusTarget(EventStoreOptions options, IServiceProvider servic
 
     async Task PublishAsync(IBus bus, RecordedEvent fact, CancellationToken cancel)
     {
-        using var activity = Source.StartActivity(fact.Type, ActivityKind.Producer, fact.Header("trace"));
+        using var activity = Source.StartActivity(fact.Type, ActivityKind.Producer, Source.HasListeners() ? fact.Header("trace") : null);
         await bus.Publish(fact.Fact(options.Vocabulary), options.Vocabulary.TypeOf(fact.Type), Pipe.Execute<PublishContext>(p =>
         {
             p.MessageId = fact.EventId;

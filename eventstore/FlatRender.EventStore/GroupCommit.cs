@@ -13,6 +13,9 @@ public sealed class ConcurrencyException(Guid streamId, long expected) : Excepti
 /// <summary>Puts a unit of work on disk, all or nothing. Implemented here, and on Marten's session (FlatRender.EventStore.Marten).</summary>
 public interface ICommit
 {
+    /// <summary>Whether a committed unit's agenda rows know their numbers, so that they can be sent without being looked up.</summary>
+    bool TellsNumbers => false;
+
     /// <summary>Returns when the unit is on disk.</summary>
     /// <exception cref="ConcurrencyException">The stream has moved on; nothing of the unit was stored.</exception>
     Task CommitAsync(UnitOfWork unit, CancellationToken cancel);
@@ -26,6 +29,8 @@ public sealed class GroupCommit : ICommit, IAsyncDisposable
     readonly Wake _wake;
     readonly Tally _tally;
     readonly Task[] _committers;
+
+    public bool TellsNumbers => true;
 
     public GroupCommit(EventStoreOptions options, Wake wake, Tally tally)
     {
@@ -43,7 +48,8 @@ public sealed class GroupCommit : ICommit, IAsyncDisposable
         var pending = new Pending(unit, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
         if (!_queue.Writer.TryWrite(pending)) throw new ObjectDisposedException(nameof(GroupCommit));
         if (!await pending.Done.Task) throw new ConcurrencyException(unit.StreamId, unit.Expected);
-        _wake.Committed(facts: unit.Facts.Count > 0, agenda: unit.Agenda.Count > 0);
+        // What is due later, the agenda's own poll finds in time.
+        _wake.Committed(facts: unit.Facts.Count > 0, agenda: unit.Agenda.Exists(a => a.Due - unit.Now <= _options.Poll));
     }
 
     public async ValueTask DisposeAsync()
@@ -61,8 +67,11 @@ public sealed class GroupCommit : ICommit, IAsyncDisposable
         while (later.Count > 0 || await _queue.Reader.WaitToReadAsync())
         {
             // A second unit of a stream waits for the next batch: within one statement it could not see the first.
-            batch.AddRange(later.Where(p => streams.Add(p.Unit.StreamId)));
-            later.RemoveAll(batch.Contains);
+            if (later.Count > 0)
+            {
+                batch.AddRange(later.Where(p => streams.Add(p.Unit.StreamId)));
+                later.RemoveAll(batch.Contains);
+            }
             while (batch.Count < _options.MaxBatch && _queue.Reader.TryRead(out var next)) (streams.Add(next.Unit.StreamId) ? batch : later).Add(next);
             if (batch.Count > 0) await CommitAsync(append, batch);
             batch.Clear();
@@ -77,7 +86,12 @@ public sealed class GroupCommit : ICommit, IAsyncDisposable
         {
             _tally.Batch(batch.Count);
             var accepted = await append.RunAsync(batch.ConvertAll(p => p.Unit));
-            foreach (var p in batch) p.Done.SetResult(accepted.Contains(p.Unit.StreamId));
+            foreach (var p in batch)
+            {
+                var isIn = accepted.TryGetValue(p.Unit.StreamId, out var numbers);
+                for (var i = 0; isIn && i < numbers!.Length; i++) p.Unit.Agenda[i].Number = numbers[i];
+                p.Done.SetResult(isIn);
+            }
         }
         catch (PostgresException) when (batch.Count > 1)
         {

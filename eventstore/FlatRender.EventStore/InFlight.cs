@@ -18,6 +18,7 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
 
     readonly ConcurrentDictionary<Guid, Row> _rows = [];
     readonly ConcurrentQueue<Row> _consumed = [], _faulted = [];
+    int _ended;
 
     public long[] RowIds => [.. _rows.Values.Select(r => r.Id), .. _consumed.Select(r => r.Id), .. _faulted.Select(r => r.Id)];
 
@@ -39,6 +40,7 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
     {
         foreach (var (sending, row) in _rows)
             if (!row.Begun && clock.GetUtcNow() - row.Since > NobodyWantsIt && _rows.TryRemove(sending, out _) && row.EndsNow()) _consumed.Enqueue(row);
+        Volatile.Write(ref _ended, 0);
         var (done, again) = (new List<long>(), new List<long>());
         while (_consumed.TryDequeue(out var row)) done.Add(row.Id);
         // A failed ask is asked again by its reminder; a reminder has nobody to remind of it.
@@ -63,7 +65,7 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
             // First among the ended, then no longer under way: a look in between must find it in one of both.
             how.Enqueue(row);
             _rows.TryRemove(sending, out _);
-            wake.CommittedElsewhere();
+            if (Interlocked.Increment(ref _ended) >= Agenda.Batch || how == _faulted) wake.AgendaDone();
         }
         return Task.CompletedTask;
     }

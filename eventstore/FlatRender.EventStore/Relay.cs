@@ -38,6 +38,8 @@ public sealed partial class Relay(EventStoreOptions options, IFactTarget target,
     async Task LeadAsync(Leadership lead, CancellationToken stopping)
     {
         await target.ReadyAsync(stopping);
+        // In memory, whoever was to hear a fact twice has died with the process: the position need not wait for the disk.
+        await lead.Connection.RunAsync($"SET synchronous_commit = {(options.InMemory ? "off" : "on")}", stopping);
         await using var reader = await EventReader.OpenAsync(lead.Connection, options.Schema, "relay", cancel: stopping);
         Leading(reader.Position);
         while (true)

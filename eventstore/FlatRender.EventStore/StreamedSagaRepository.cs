@@ -9,7 +9,7 @@ public sealed class StateDisagreementException(Guid id, string byMachine, string
 
 /// <summary>Runs each message as one unit of work on a memory that is usually at hand, and runs it again when the stream had moved on.</summary>
 public sealed class StreamedSagaRepository<TSaga>(
-    EventStoreOptions options, Streams streams, Recollection recollection, ICommit commit, Tally tally, TimeProvider clock, ISagaConsumeContextFactory<UnitOfWork, TSaga> factory)
+    EventStoreOptions options, Streams streams, Recollection recollection, ICommit commit, Agenda agenda, Tally tally, TimeProvider clock, ISagaConsumeContextFactory<UnitOfWork, TSaga> factory)
     : ISagaRepositoryContextFactory<TSaga>, ILoadSagaRepositoryContextFactory<TSaga> where TSaga : StreamedSaga, new()
 {
     /// <summary>Each try but the first begins with a fresh read, so only steady competition for one stream gets this far.</summary>
@@ -23,7 +23,8 @@ public sealed class StreamedSagaRepository<TSaga>(
         var headers = FactHeaders.Of(context.Headers.Get<string>(FactHeaders.ActorHeader), context.MessageId);
         for (var tries = 1; ; tries++)
         {
-            var unit = new UnitOfWork(id, StreamType, options.Vocabulary, headers, clock.GetUtcNow());
+            var atOnce = agenda.SendsAtOnce && commit.TellsNumbers;
+            var unit = new UnitOfWork(id, StreamType, options.Vocabulary, headers, clock.GetUtcNow()) { Grace = atOnce ? Agenda.Grace : TimeSpan.Zero };
             var step = new StreamedSagaContext<TSaga, T>(this, unit, tries > 1, context, factory);
             try
             {
@@ -62,6 +63,7 @@ public sealed class StreamedSagaRepository<TSaga>(
             }
 
             if (unit.Outcome is { } outcome) recollection.Keep(id, outcome);
+            if (atOnce) await agenda.SendAtOnceAsync(unit, context.CancellationToken);
             return;
         }
     }

@@ -31,6 +31,9 @@ public sealed class UnitOfWork
     internal List<FactRow> Facts { get; } = [];
     internal List<AgendaRow> Agenda { get; } = [];
     internal string? MemoryJson => Facts.Count > 0 ? _saga?.MemoryJson : null;
+    /// <summary>The id of the fact that made the memory: what Marten calls the document's version.</summary>
+    internal Guid Mark => Facts.Count > 0 ? Facts[^1].EventId : Guid.Empty;
+
     internal bool IsEmpty => Facts.Count == 0 && Agenda.Count == 0;
 
     /// <summary>The unit stands on this version of the stream, whose last fact has this hash.</summary>
@@ -44,8 +47,11 @@ public sealed class UnitOfWork
         _saga = saga;
     }
 
+    /// <summary>Asks are due so much later than now: whoever commits the unit sends them itself before that.</summary>
+    internal TimeSpan Grace { get; init; }
+
     /// <summary>A command, sent as soon as the unit has committed.</summary>
-    public void Ask(object command) => Agenda.Add(Row("ask", Now, command));
+    public void Ask(object command) => Agenda.Add(Row("ask", Now + Grace, command));
 
     /// <summary>A message to be sent when it is due.</summary>
     public void Remind(DateTimeOffset due, object reminder) => Agenda.Add(Row("remind", due, reminder));
@@ -63,11 +69,15 @@ public sealed class UnitOfWork
     /// <summary>What the cache may remember once this unit has committed; null if no fact was recorded.</summary>
     internal Remembered? Outcome => _saga?.Remember(_hash);
 
-    AgendaRow Row(string kind, DateTimeOffset due, object message) => new(kind, due, _vocabulary.NameOf(message.GetType()), Json(message), _headers.Unsigned);
+    AgendaRow Row(string kind, DateTimeOffset due, object message) => new(kind, due, _vocabulary.NameOf(message.GetType()), Json(message), _headers.Unsigned, message, _headers);
 
     static string Json(object message) => JsonSerializer.Serialize(message, message.GetType(), Wire.Json);
 }
 
 sealed record FactRow(Guid EventId, long Version, string Type, string Data, string Headers);
 
-sealed record AgendaRow(string Kind, DateTimeOffset Due, string Type, string Data, string Headers);
+sealed record AgendaRow(string Kind, DateTimeOffset Due, string Type, string Data, string Headers, object Message, FactHeaders From)
+{
+    /// <summary>The row's number once it is committed; 0 where the commit did not tell.</summary>
+    public long Number { get; set; }
+}

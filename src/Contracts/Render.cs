@@ -31,7 +31,8 @@ public interface IRejection : IAboutOrder
 /// <param name="FrameStep">Composition frames a film frame, "numerator/denominator": frame i shows composition frame i × step.</param>
 /// <param name="Background">#rrggbb under everything.</param>
 /// <param name="Engine">What draws it: only nodes that have this engine are given its frames.</param>
-public sealed record FilmSpec(int Width, int Height, int Frames, int RateNum, int RateDen, string Background, Rect Fit, string FrameStep, string Engine = "skottie")
+/// <param name="Sound">The digest of its sound track, an AAC file of exactly its length; null: silent.</param>
+public sealed record FilmSpec(int Width, int Height, int Frames, int RateNum, int RateDen, string Background, Rect Fit, string FrameStep, string Engine = "skottie", string? Sound = null)
 {
     /// <summary>Length in seconds.</summary>
     public double Seconds => (double)Frames * RateDen / RateNum;

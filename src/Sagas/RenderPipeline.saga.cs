@@ -14,7 +14,8 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
     {
         _limits = limits;
         InstanceState(x => x.CurrentState);
-        Listen(() => SubmitRender);
+        // Nearly always a new render: presumed unborn without reading, refused by the append if it is not.
+        Listen(() => SubmitRender, begins: true);
         Listen(() => CancelRender);
         Listen(() => RetryRender);
         Listen(() => HoldRender);
@@ -125,19 +126,13 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
 
         // Late and repeated messages are expected of a queue; anything else in a wrong state is a fault.
         DuringAny(Ignore(SubmitRender));
-        During(Queued, Rendering, Validating, Repair, Ignore(RendererFailed, IsStale), Ignore(HoldRender, IsHeld), Ignore(ReleaseRender, IsFree), Ignore(RetryRender));
-        During(Queued, Ignore(WorkStarted, IsStale), Ignore(FramesRendered, IsStale), Ignore(QueueOverdue, IsStale),
-            Ignore(FramesAccepted, IsStale), Ignore(FramesRejected, IsStale), Ignore(FilmAccepted, IsStale), Ignore(FilmRejected, IsStale),
-            Ignore(RenderingStalled), Ignore(ValidationOverdue), Ignore(RepairStalled));
-        During(Rendering, Ignore(WorkStarted), Ignore(FramesRendered, IsStale), Ignore(RenderingStalled, IsStale),
-            Ignore(FramesAccepted, IsStale), Ignore(FramesRejected, IsStale), Ignore(FilmAccepted, IsStale), Ignore(FilmRejected, IsStale),
-            Ignore(QueueOverdue), Ignore(ValidationOverdue), Ignore(RepairStalled));
-        During(Validating, Ignore(WorkStarted), Ignore(FramesRendered, IsStale), Ignore(ValidationOverdue, IsStale),
-            Ignore(FramesAccepted, IsStale), Ignore(FramesRejected, IsStale), Ignore(FilmAccepted, IsStale), Ignore(FilmRejected, IsStale),
-            Ignore(QueueOverdue), Ignore(RenderingStalled), Ignore(RepairStalled));
-        During(Repair, Ignore(WorkStarted), Ignore(FramesRendered, IsStale), Ignore(RepairStalled, IsStale),
-            Ignore(FramesAccepted, IsStale), Ignore(FramesRejected, IsStale), Ignore(FilmAccepted, IsStale), Ignore(FilmRejected, IsStale),
-            Ignore(QueueOverdue), Ignore(RenderingStalled), Ignore(ValidationOverdue));
+        During(Queued, Rendering, Validating, Repair, Ignore(RetryRender));
+        During(Queued, Rendering, Repair, Ignore(FramesAccepted, IsStale), Ignore(FramesRejected, IsStale), Ignore(FilmAccepted, IsStale), Ignore(FilmRejected, IsStale));
+        During(Validating, Ignore(FramesRendered, IsStale));
+        During(Rendering, Validating, Repair, Ignore(WorkStarted), Ignore(QueueOverdue));
+        During(Queued, Validating, Repair, Ignore(RenderingStalled));
+        During(Queued, Rendering, Repair, Ignore(ValidationOverdue));
+        During(Queued, Rendering, Validating, Ignore(RepairStalled));
         During(Done, Failed, Cancelled, Ignore(CancelRender), Ignore(HoldRender), Ignore(ReleaseRender),
             Ignore(WorkStarted), Ignore(FramesRendered), Ignore(FramesAccepted), Ignore(FramesRejected), Ignore(FilmAccepted), Ignore(FilmRejected), Ignore(RendererFailed),
             Ignore(QueueOverdue), Ignore(RenderingStalled), Ignore(ValidationOverdue), Ignore(RepairStalled));
@@ -169,10 +164,16 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
     public Event<ValidationOverdue> ValidationOverdue { get; private set; } = null!;
     public Event<RepairStalled> RepairStalled { get; private set; } = null!;
 
-    static bool IsCurrent<T>(BehaviorContext<RenderSaga, T> x) where T : class, IAboutOrder => x.Message.Order == x.Job().Order;
     static bool IsStale<T>(BehaviorContext<RenderSaga, T> x) where T : class, IAboutOrder => x.Message.Order < x.Job().Order;
-    static bool IsFrameCheck<T>(BehaviorContext<RenderSaga, T> x) where T : class, IAboutOrder => IsCurrent(x) && !x.Job().Assembling;
-    static bool IsFilmCheck<T>(BehaviorContext<RenderSaga, T> x) where T : class, IAboutOrder => IsCurrent(x) && x.Job().Assembling;
+
+    // An answer to the order that is waited for is taken, one to an older order is late and ignored; there is no third.
+    static bool IsCurrent<T>(BehaviorContext<RenderSaga, T> x) where T : class, IAboutOrder => IsExpected(x, true);
+    static bool IsFrameCheck<T>(BehaviorContext<RenderSaga, T> x) where T : class, IAboutOrder => IsExpected(x, !x.Job().Assembling);
+    static bool IsFilmCheck<T>(BehaviorContext<RenderSaga, T> x) where T : class, IAboutOrder => IsExpected(x, x.Job().Assembling);
+
+    static bool IsExpected<T>(BehaviorContext<RenderSaga, T> x, bool here) where T : class, IAboutOrder =>
+        !IsStale(x) && (here && x.Message.Order == x.Job().Order ? true : throw new UnhandledEventException(nameof(RenderPipeline), x.Event.Name, x.Saga.CurrentState));
+
     static bool IsHeld<T>(BehaviorContext<RenderSaga, T> x) where T : class => x.Job().Held;
     static bool IsFree<T>(BehaviorContext<RenderSaga, T> x) where T : class => !x.Job().Held;
     bool MayRepair<T>(BehaviorContext<RenderSaga, T> x) where T : class => x.Job().Repairs < _limits.Repairs;
@@ -191,10 +192,12 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
         .Ask(x => new RefundCredits(x.Message.JobId, x.Job().TenantId, x.Job().Order, x.Job().Reason))
         .TransitionTo(Failed);
 
-    void Listen<T>(Expression<Func<Event<T>>> @event) where T : class, IAboutRender =>
+    void Listen<T>(Expression<Func<Event<T>>> @event, bool begins = false) where T : class, IAboutRender =>
         Event(@event, x =>
         {
             x.CorrelateById(m => m.Message.JobId.Value);
+            x.InsertOnInitial = begins;
+            if (begins) x.SetSagaFactory(m => new RenderSaga { CorrelationId = m.Message.JobId.Value });
             x.OnMissingInstance(m => m.Fault());
         });
 }

@@ -3,10 +3,13 @@ using FlatRender.Bench;
 using FlatRender.Bench.Sockets;
 
 // Each benchmark prints a Markdown table and, as its last line, one JSON object with every figure.
-var benches = new Dictionary<string, Func<bool, Task<Figures>>>
+var benches = new Dictionary<string, Func<bool, CancellationToken, Task<Figures>>>
 {
-    ["store"] = StoreBench.RunAsync,
-    ["sockets"] = SocketsBench.RunAsync,
+    ["store"] = (quick, _) => StoreBench.RunAsync(quick),
+    ["film"] = FilmBench.RunAsync,
+    ["faults"] = FaultsBench.RunAsync,
+    ["kills"] = (quick, _) => KillsBench.RunAsync(quick),
+    ["sockets"] = (quick, _) => SocketsBench.RunAsync(quick),
 };
 
 // Processes of a benchmark that runs in several.
@@ -29,7 +32,23 @@ if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var be
     return 2;
 }
 
-(await bench(rest.Length == 1)).Print(Console.Out);
-return 0;
+// Interrupted, a benchmark takes along what it started.
+using var stop = new CancellationTokenSource();
+void Stop(System.Runtime.InteropServices.PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}
+using var interrupt = System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGINT, Stop);
+using var term = System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGTERM, Stop);
+try
+{
+    (await bench(rest.Length == 1, stop.Token)).Print(Console.Out);
+    return 0;
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    return 130;
+}
 
 static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

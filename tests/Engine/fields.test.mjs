@@ -86,9 +86,9 @@ test('An image that is missing and drawn is an error; one that nothing draws is 
 
 test('No path is left for the engine to look up, and a layer without its asset is told', () => {
   const sound = { id: 's', u: '/etc/', p: 'x.mp3' }
-  const { written, warnings } = prepare(bundleOf(film([shape('A'), { ...picture, refId: 'gone' }, { ty: 6, refId: 's', ks: {}, ip: 0, op: 30, st: 0 }], [asset, sound])))
+  const { written, warnings } = prepare(bundleOf(film([shape('A'), { ...picture, refId: 'gone' }, { ty: 9, ks: {}, ip: 0, op: 30, st: 0 }], [asset, sound])))
   assert.deepEqual(written.assets.map(a => [a.u, a.p]), [['', ''], ['', '']])
-  assert.deepEqual(codes(warnings), ['LAYER_IGNORED', 'MISSING_ASSET', 'MISSING_IMAGE', 'SOUND_IGNORED'])
+  assert.deepEqual(codes(warnings), ['LAYER_IGNORED', 'MISSING_ASSET', 'MISSING_IMAGE'])
 })
 
 const bytes = Buffer.from(PNG.slice(PNG.indexOf(',') + 1), 'base64')

@@ -18,7 +18,8 @@ static class Child
         await using var source = NpgsqlDataSource.Create(database);
         using var death = new Death(end);
         await using var house = await House.StartAsync(source, schema,
-            store: o => o.Patience = TimeSpan.FromSeconds(2),
+            // Where it is to die at the agenda, that is where its asks are sent from.
+            store: o => (o.Patience, o.SendAtOnce) = (TimeSpan.FromSeconds(2), !end.Contains("agenda", StringComparison.Ordinal)),
             bus: x =>
             {
                 if (role == "stock") x.AddSagaStateMachine<StockPipeline, RenderSaga>((context, saga) => saga.UseInMemoryOutbox(context)).InEventStore();
@@ -40,7 +41,7 @@ static class Child
 
         // Whoever submits is told when it is stored, and submits again if not: as a client does with its Idempotency-Key.
         foreach (var id in ids) await house.Bus.Publish(House.Submit(id));
-        await Eventually.So(async () => (await house.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Count(j => ids.Contains(j.Id)) == ids.Length, "all renders are done", role == "stock" ? 6 : 60);
+        await Eventually.So(async () => (await house.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Count(j => ids.Contains(j.Id)) == ids.Length, "all renders are done", role == "stock" ? 6 : 240);
         Console.WriteLine("done");
         return 0;
     }

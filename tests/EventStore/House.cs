@@ -80,13 +80,16 @@ sealed class House : IAsyncDisposable
 }
 
 /// <summary>Answers each ask at once, as a farm would that never fails.</summary>
-sealed class Farm : IConsumer<PlanFrames>, IConsumer<ValidateFrames>, IConsumer<AssembleFilm>
+sealed class Farm : IConsumer<PlanFrames>, IConsumer<ResumeFrames>, IConsumer<ValidateFrames>, IConsumer<AssembleFilm>
 {
     public async Task Consume(ConsumeContext<PlanFrames> x)
     {
         await x.Publish(new WorkStarted(x.Message.JobId, x.Message.Order, new NodeId(Ids.New())));
         await x.Publish(new FramesRendered(x.Message.JobId, x.Message.Order, 1.5));
     }
+
+    // What it reported may have been lost on the way: it reports again.
+    public Task Consume(ConsumeContext<ResumeFrames> x) => x.Publish(new FramesRendered(x.Message.JobId, x.Message.Order, 1.5));
 
     public Task Consume(ConsumeContext<ValidateFrames> x) => x.Publish(new FramesAccepted(x.Message.JobId, x.Message.Order));
 

@@ -52,10 +52,10 @@ public sealed class RelaySpecs(ITestOutputHelper output) : IAsyncLifetime
     [Fact]
     public async Task A_leader_that_is_paused_is_replaced_and_when_it_wakes_it_does_no_harm()
     {
-        using var first = await StartAsync();
+        using var first = await StartAsync(Rabbit);
         await WriteAsync(200);
         await HeardAsync("the first relay leads");
-        using var second = await StartAsync();
+        using var second = await StartAsync(Rabbit);
 
         await SignalAsync("STOP", first);
         await WriteAsync(200);
@@ -76,9 +76,58 @@ public sealed class RelaySpecs(ITestOutputHelper output) : IAsyncLifetime
         foreach (var stream in _heard.Distinct().GroupBy(h => h.Stream)) stream.Select(h => h.Version).ShouldBe(Enumerable.Range(1, stream.Count()).Select(v => (long)v));
     }
 
-    async Task<System.Diagnostics.Process> StartAsync()
+    [Fact]
+    public async Task A_leader_stopped_between_publish_and_confirm_has_that_batch_said_again_and_nothing_more()
     {
-        var child = CrashSpecs.Start(_database, "relay", Rabbit, "-", []);
+        await using var cable = new Cable(Rabbit);
+        using var first = await StartAsync(cable.Address);
+        await WriteAsync(20);
+        await HeardAsync("the first relay leads");
+
+        // All hundred in one batch, which the broker takes and nobody confirms.
+        await SignalAsync("STOP", first);
+        await WriteAsync(100);
+        cable.HoldAnswers();
+        await SignalAsync("CONT", first);
+        await HeardAsync("the batch has arrived");
+        await SignalAsync("STOP", first);
+        using var second = await StartAsync(Rabbit);
+        await Eventually.So(() => Task.FromResult(_heard.Count == 220), "the second relay says the batch again");
+        await SignalAsync("CONT", first);
+        await WriteAsync(100);
+        await HeardAsync("all goes on with both awake");
+        await SignalAsync("KILL", first);
+        await SignalAsync("KILL", second);
+
+        var twice = _heard.Count - _heard.Distinct().Count();
+        output.WriteLine($"{_versions.Sum()} facts, none lost, {twice} heard twice: those that were not confirmed");
+        twice.ShouldBe(100);
+    }
+
+    [Fact]
+    public async Task A_relay_whose_connection_is_cut_again_and_again_loses_no_fact_and_repeats_a_batch_at_most_each_time()
+    {
+        const int cuts = 3;
+        await using var cable = new Cable(Rabbit);
+        using var relay = await StartAsync(cable.Address);
+        for (var cut = 0; cut < cuts; cut++)
+        {
+            await WriteAsync(100);
+            cable.Cut();
+            await WriteAsync(100);
+            await HeardAsync("the relay has come back");
+        }
+        await SignalAsync("KILL", relay);
+
+        var twice = _heard.Count - _heard.Distinct().Count();
+        output.WriteLine($"{_versions.Sum()} facts, {cuts} cuts: none lost, {twice} heard twice");
+        twice.ShouldBeLessThanOrEqualTo(cuts * Batch);
+        foreach (var stream in _heard.Distinct().GroupBy(h => h.Stream)) stream.Select(h => h.Version).ShouldBe(Enumerable.Range(1, stream.Count()).Select(v => (long)v));
+    }
+
+    async Task<System.Diagnostics.Process> StartAsync(string broker)
+    {
+        var child = CrashSpecs.Start(_database, "relay", broker, "-", []);
         (await child.StandardOutput.ReadLineAsync()).ShouldBe("started");
         return child;
     }
@@ -92,7 +141,7 @@ public sealed class RelaySpecs(ITestOutputHelper output) : IAsyncLifetime
         }
     }
 
-    Task HeardAsync(string what) => Eventually.So(() => Task.FromResult(_heard.Distinct().Count() == _versions.Sum()), what);
+    Task HeardAsync(string what) => Eventually.So(() => Task.FromResult(_heard.Distinct().Count() == _versions.Sum()), what, 120);
 
     static async Task SignalAsync(string signal, System.Diagnostics.Process child)
     {

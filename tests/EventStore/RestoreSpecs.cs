@@ -1,6 +1,3 @@
-using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using FlatRender.Contracts;
 using FlatRender.TestKit;
 using Npgsql;
@@ -16,7 +13,6 @@ public sealed class RestoreSpecs : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        await RunAsync("pg_ctl", ["-D", Path.Combine(_home, "data"), "-m", "immediate", "-w", "stop"], asServer: true);
         Directory.Delete(_home, recursive: true);
         await _database.DisposeAsync();
     }
@@ -40,11 +36,11 @@ public sealed class RestoreSpecs : IAsyncLifetime
 
         var from = new NpgsqlConnectionStringBuilder(TestDatabase.ConnectionString);
         var dump = Path.Combine(_home, "dump.sql");
-        await MustAsync("pg_dump", ["-h", from.Host!, "-p", $"{from.Port}", "-U", from.Username!, "-n", _database.Schema, "--no-owner", "--no-privileges", "-f", dump, from.Database!], from.Password);
-        var port = await StartClusterAsync();
-        await MustAsync("psql", ["-h", "127.0.0.1", "-p", $"{port}", "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump, "postgres"]);
+        await OwnPostgres.MustAsync("pg_dump", ["-h", from.Host!, "-p", $"{from.Port}", "-U", from.Username!, "-n", _database.Schema, "--no-owner", "--no-privileges", "-f", dump, from.Database!], from.Password);
+        await using var cluster = await OwnPostgres.StartAsync();
+        await OwnPostgres.MustAsync("psql", ["-h", "127.0.0.1", "-p", $"{cluster.Port}", "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump, "postgres"]);
 
-        await using var source = NpgsqlDataSource.Create($"Host=127.0.0.1;Port={port};Username=postgres;Database=postgres");
+        await using var source = NpgsqlDataSource.Create(cluster.ConnectionString);
         await using (var xid = source.CreateCommand("SELECT pg_current_xact_id()::text::bigint")) ((long)(await xid.ExecuteScalarAsync())!).ShouldBeLessThan(oldXid, "transaction ids start anew");
         await Migration.ApplyAsync(source, _database.Schema);
         await using var restored = new Process(_database, store: o => o.DataSource = source);
@@ -79,42 +75,5 @@ public sealed class RestoreSpecs : IAsyncLifetime
             await reader.SaveAsync(CancellationToken.None);
         }
         return all;
-    }
-
-    async Task<int> StartClusterAsync()
-    {
-        using var free = new TcpListener(IPAddress.Loopback, 0);
-        free.Start();
-        var port = ((IPEndPoint)free.LocalEndpoint).Port;
-        free.Stop();
-        if (Environment.UserName == "root") await MustAsync("chown", ["postgres", _home]);
-        var data = Path.Combine(_home, "data");
-        await MustAsync("initdb", ["-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync"], asServer: true);
-        await MustAsync("pg_ctl", ["-D", data, "-o", $"-p {port} -k {_home} -c listen_addresses=127.0.0.1 -c fsync=off", "-l", Path.Combine(_home, "log"), "-w", "start"], asServer: true);
-        return port;
-    }
-
-    static async Task MustAsync(string program, string[] arguments, string? password = null, bool asServer = false)
-    {
-        var (exit, error) = await RunAsync(program, arguments, password, asServer);
-        exit.ShouldBe(0, $"{program}: {error}");
-    }
-
-    static async Task<(int Exit, string Error)> RunAsync(string program, string[] arguments, string? password = null, bool asServer = false)
-    {
-        var path = Directory.GetDirectories("/usr/lib/postgresql").Select(d => Path.Combine(d, "bin", program)).LastOrDefault(File.Exists) ?? program;
-        // PostgreSQL's server refuses to run as root.
-        var start = asServer && Environment.UserName == "root"
-            ? new ProcessStartInfo("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", path, .. arguments])
-            : new ProcessStartInfo(path, arguments);
-        start.RedirectStandardError = true;
-        start.WorkingDirectory = "/";
-        start.StandardErrorEncoding = System.Text.Encoding.UTF8;
-        start.RedirectStandardOutput = true;
-        if (password is not null) start.Environment["PGPASSWORD"] = password;
-        using var run = System.Diagnostics.Process.Start(start)!;
-        await run.WaitForExitAsync();
-        // pg_ctl leaves the server its output: reading it to the end would wait for the server's.
-        return (run.ExitCode, run.ExitCode == 0 ? "" : await run.StandardError.ReadToEndAsync());
     }
 }

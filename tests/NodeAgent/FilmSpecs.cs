@@ -106,7 +106,7 @@ static class Tools
 
     static string Text(params string[] command) => System.Text.Encoding.UTF8.GetString(Run(command));
 
-    static byte[] Run(params string[] command)
+    public static byte[] Run(params string[] command)
     {
         using var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true })!;
         using var bytes = new MemoryStream();

@@ -49,6 +49,43 @@ public sealed class LifeSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_engine_that_burns_processors_is_killed()
+    {
+        await using var farm = await Farm.Start(slots: 1, frameCpuSeconds: 1);
+        // It burns in several processes at once, and theirs count.
+        var failed = await farm.Do<TaskFailed>(farm.Rendering(_film, farm.Template(new { faults = new Dictionary<string, string> { ["0"] = "burn" } }), 0, 2, deadline: 600));
+        (failed.Code, failed.Reason.Contains("processor time", StringComparison.Ordinal)).ShouldBe(("ENGINE_CRASHED", true));
+    }
+
+    [Fact]
+    public async Task Memory_that_an_engine_hides_in_its_children_counts()
+    {
+        var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, Faulty("4", "hog-in-child"), 0, 10));
+        (failed.Code, failed.Reason.Contains("the limit is 300 MB", StringComparison.Ordinal)).ShouldBe(("ENGINE_CRASHED", true));
+        await NextWorks();
+    }
+
+    [Fact]
+    public async Task An_engine_reaches_nobody()
+    {
+        if (!_farm.Agent.Registration.Tags.Contains("no-network")) return;
+        var template = _farm.Template(new { faults = new Dictionary<string, string> { ["4"] = "call-home" }, port = _farm.Host.Url.Port });
+        (await _farm.Segment(_film, template, 0, 10)).Count.ShouldBe(10);
+    }
+
+    [Fact]
+    public async Task What_an_engine_leaves_behind_dies_with_it()
+    {
+        var mark = $"{Random.Shared.Next(100_000, 999_999)}.5";
+        var task = _farm.Rendering(_film, _farm.Template(new { faults = new Dictionary<string, string> { ["4"] = "orphan" }, mark }), 0, 10);
+        (await _farm.Host.Assign(_farm.Node, task)).ShouldBe(HttpStatusCode.Accepted);
+        await Until(() => Children.Named(mark).Length > 0);
+        (await _farm.Host.Call(_farm.Node, HttpMethod.Delete, $"/v1/tasks/{task.LeaseId}")).Status.ShouldBe(HttpStatusCode.NoContent);
+        (await _farm.Host.Result(task.LeaseId)).ShouldBeOfType<TaskFailed>().Code.ShouldBe("ABORTED");
+        await Until(() => Children.Named(mark).Length == 0);
+    }
+
+    [Fact]
     public async Task A_refused_template_is_no_crash()
     {
         var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, _farm.Template(new { invalid = "There are no layers." }), 0, 10));
@@ -168,6 +205,9 @@ static class Children
         [.. Process.GetProcesses().Select(p => p.Id).Where(id => Parent(id) == agent && Folder(id).StartsWith(home, StringComparison.Ordinal) && Words(id).Contains(".mjs"))];
 
     public static int[] All(int agent) => [.. Process.GetProcesses().Select(p => p.Id).Where(id => Parent(id) == agent)];
+
+    /// <summary>Whoever has this word in its command line.</summary>
+    public static int[] Named(string word) => [.. Process.GetProcesses().Select(p => p.Id).Where(id => id != Environment.ProcessId && Words(id).Contains(word))];
 
     static int Parent(int pid)
     {

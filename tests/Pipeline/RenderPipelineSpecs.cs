@@ -262,6 +262,45 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     }
 
     [Fact]
+    public async Task A_verdict_on_a_film_that_nobody_assembles_is_refused()
+    {
+        await it.Given(In("Validating"));
+        foreach (var verdict in new object[] { new FilmAccepted(Id, 2, Film), new FilmRejected(Id, 2, [], [7], "x") })
+        {
+            await Should.ThrowAsync<NotAcceptedStateMachineException>(() => it.When(verdict));
+            await it.Then("Validating");
+        }
+    }
+
+    [Fact]
+    public async Task A_second_verdict_on_frames_is_refused_while_their_film_is_assembled()
+    {
+        await it.Given(In("Assembling"));
+        foreach (var verdict in new object[] { new FramesAccepted(Id, 3), Rejected(3) })
+        {
+            await Should.ThrowAsync<NotAcceptedStateMachineException>(() => it.When(verdict));
+            await it.Then("Validating");
+        }
+    }
+
+    [Theory]
+    [InlineData("Queued")]
+    [InlineData("Rendering")]
+    [InlineData("Validating")]
+    [InlineData("Assembling")]
+    [InlineData("Repair")]
+    public async Task An_answer_to_an_order_that_was_never_given_is_refused(string state)
+    {
+        await it.Given(In(state));
+        var next = (await it.JobAsync()).Order + 1;
+        foreach (var answer in new object[] { new FramesRendered(Id, next, 1), new FramesAccepted(Id, next), Rejected(next), new FilmAccepted(Id, next, Film), new FilmRejected(Id, next, [], [], "x"), new RendererFailed(Id, next, "X", "x") })
+        {
+            await Should.ThrowAsync<NotAcceptedStateMachineException>(() => it.When(answer));
+            await it.Then(state == "Assembling" ? "Validating" : state);
+        }
+    }
+
+    [Fact]
     public async Task A_message_for_a_render_that_never_was_is_refused()
     {
         await Should.ThrowAsync<SagaException>(() => it.When(new WorkStarted(Id, 1, Node)));

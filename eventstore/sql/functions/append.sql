@@ -1,4 +1,4 @@
--- The ink: commits many units of work at once, each all or nothing, and returns the streams of those that got in.
+-- The ink: commits many units of work at once, each all or nothing, and returns the streams of those that got in, with the numbers of their agenda rows.
 -- A unit is one stream's step: it expects a version, and brings a new version, facts, a memory and agenda rows. A unit whose version has
 -- passed leaves no trace; its owner reloads and tries again. At most one unit a stream, sorted by stream.
 CREATE OR REPLACE FUNCTION {schema}.append(
@@ -8,6 +8,7 @@ CREATE OR REPLACE FUNCTION {schema}.append(
     unit_version   bigint[],
     unit_at        timestamptz[],
     unit_memory    jsonb[],
+    unit_mark      uuid[],
     fact_stream    uuid[],
     fact_version   bigint[],
     fact_id        uuid[],
@@ -20,7 +21,7 @@ CREATE OR REPLACE FUNCTION {schema}.append(
     agenda_type    varchar[],
     agenda_data    jsonb[],
     agenda_headers jsonb[]
-) RETURNS SETOF uuid LANGUAGE plpgsql
+) RETURNS TABLE (accepted_stream uuid, accepted_agenda bigint[]) LANGUAGE plpgsql
 -- Plans are kept as long as a connection lives; one made while the tables were small must not read them whole when they have grown.
 SET enable_seqscan = off
 AS $$
@@ -32,13 +33,13 @@ BEGIN
     RETURN QUERY
     WITH unit AS (
         SELECT *
-        FROM unnest(unit_stream, unit_type, unit_expected, unit_version, unit_at, unit_memory) AS u (stream, type, expected, version, at, memory)
+        FROM unnest(unit_stream, unit_type, unit_expected, unit_version, unit_at, unit_memory, unit_mark) AS u (stream, type, expected, version, at, memory, mark)
     ), born AS (
         INSERT INTO {schema}.mt_streams (id, type, version, timestamp, created)
-        SELECT stream, type, version, at, at
-        FROM unit
-        WHERE expected = 0
-        ORDER BY stream
+        SELECT u.stream, u.type, u.version, u.at, u.at
+        FROM unit u
+        WHERE u.expected = 0
+        ORDER BY u.stream
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ), grown AS (
@@ -60,21 +61,34 @@ BEGIN
             ORDER BY f.n
             OFFSET 0 -- Numbers are drawn after sorting: a stream's facts are numbered in its own order.
         ) f
-    ), memories AS (
-        INSERT INTO {schema}.mt_doc_renderjob (id, data)
-        SELECT u.stream, u.memory
+    ), first_memories AS (
+        INSERT INTO {schema}.mt_doc_renderjob (id, data, mt_version)
+        SELECT u.stream, u.memory, u.mark
         FROM unit u
-        JOIN accepted a ON a.id = u.stream
+        JOIN born b ON b.id = u.stream
         WHERE u.memory IS NOT NULL
         ON CONFLICT (id) DO UPDATE
-        SET data = excluded.data, mt_last_modified = transaction_timestamp(), mt_version = gen_random_uuid()
+        SET data = excluded.data, mt_last_modified = transaction_timestamp(), mt_version = excluded.mt_version
+    ), memories AS (
+        UPDATE {schema}.mt_doc_renderjob d
+        SET data = u.memory, mt_last_modified = transaction_timestamp(), mt_version = u.mark
+        FROM unit u
+        JOIN grown g ON g.id = u.stream
+        WHERE d.id = ANY (unit_stream) AND d.id = u.stream AND u.memory IS NOT NULL
     ), sendings AS (
         INSERT INTO {schema}.agenda (kind, stream_id, due, type, data, headers)
         SELECT g.kind, g.stream, g.due, g.type, g.data, g.headers
         FROM unnest(agenda_stream, agenda_kind, agenda_due, agenda_type, agenda_data, agenda_headers) WITH ORDINALITY AS g (stream, kind, due, type, data, headers, n)
         JOIN accepted a ON a.id = g.stream
         ORDER BY g.n
+        RETURNING stream_id, id
     )
-    SELECT id FROM accepted;
+    SELECT a.id, n.numbers
+    FROM accepted a
+    LEFT JOIN (
+        SELECT s.stream_id, array_agg(s.id ORDER BY s.id) AS numbers
+        FROM sendings s
+        GROUP BY s.stream_id
+    ) n ON n.stream_id = a.id;
 END
 $$;

@@ -21,12 +21,25 @@ public static class JobsCommand
         if (line.Has("watch"))
             view = await WatchAsync(at, session.Api, view, stop);
         var events = await session.Api.EventsAsync(job.Value, stop);
-        var waits = Step.IsTerminal(view.Step) ? null : await session.Api.WaitingAsync(job.Value, stop);
+        var waits = Step.IsTerminal(view.Step) ? null : await WaitingAsync(session.Api, job.Value, stop);
         if (line.Has("json"))
             at.Terminal.Output.WriteLine(JsonSerializer.Serialize(new { Render = view, Events = events, Waiting = waits }, Wire.Json));
         else
             Print(at.Terminal.Output, view, events, waits);
         return Exit.Ok;
+    }
+
+    // A farm that does not answer keeps nobody from seeing the rest.
+    static async Task<WaitExplained?> WaitingAsync(Api api, JobId job, CancellationToken stop)
+    {
+        try
+        {
+            return await api.WaitingAsync(job, stop);
+        }
+        catch (ApiRefusal)
+        {
+            return null;
+        }
     }
 
     public static JobId Id(string text) =>

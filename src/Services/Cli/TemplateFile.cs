@@ -99,7 +99,7 @@ public sealed class TemplateFile : IDisposable
 
     static bool LooksLikeLottie(JsonElement root) => root.ValueKind == JsonValueKind.Object && root.TryGetProperty("layers", out var layers) && layers.ValueKind == JsonValueKind.Array;
 
-    /// <summary>Images that the composition names and that lie in its folder. Those that do not exist are left to the host's preflight: a field may fill them.</summary>
+    /// <summary>Images and sounds that the composition names and that lie in its folder. Those that do not exist are left to the host's preflight: a field may fill them.</summary>
     void ReadImages(string folder, List<Problem> problems)
     {
         if (!_lottie!.RootElement.TryGetProperty("assets", out var assets) || assets.ValueKind != JsonValueKind.Array)
@@ -124,7 +124,7 @@ public sealed class TemplateFile : IDisposable
                     problems.Add(new(name, "IMAGE_TOO_LARGE", $"the image is larger than {Report.Bytes(DataUri.MaxBytes)}"));
                     break;
                 case DataUri.Found.Unknown:
-                    problems.Add(new(name, "IMAGE_INVALID", "is no PNG, JPEG, WebP or GIF image"));
+                    problems.Add(new(name, "IMAGE_INVALID", "is no PNG, JPEG, WebP or GIF image, and no sound that is known"));
                     break;
             }
         }

@@ -8,8 +8,15 @@ public sealed class LiveProgress
 {
     readonly ConcurrentDictionary<JobId, RenderProgress> _latest = new();
 
-    // A picture is for those who watch; nobody asks for it afterwards.
-    public void Note(RenderProgress progress) => _latest[progress.JobId] = progress with { Preview = null };
+    /// <summary>More than ever run at once. A word that comes after its render's end stays behind; so many of them are forgotten together, and the living speak again at once.</summary>
+    const int Most = 50_000;
+
+    public void Note(RenderProgress progress)
+    {
+        if (_latest.Count > Most) _latest.Clear();
+        // A picture is for those who watch; nobody asks for it afterwards.
+        _latest[progress.JobId] = progress with { Preview = null };
+    }
 
     public RenderProgress? Latest(JobId id) => _latest.GetValueOrDefault(id);
 

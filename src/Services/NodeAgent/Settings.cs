@@ -9,17 +9,18 @@ namespace FlatRender.NodeAgent;
 /// <param name="ParentPid">In embedded use: when this process is gone, the agent goes too.</param>
 /// <param name="MemoryMb">What an engine may hold before it is killed.</param>
 /// <param name="FrameSeconds">How long an engine may take for one frame before it is killed.</param>
+/// <param name="FrameCpuSeconds">How much processor time it may use for one, all its threads and children together.</param>
 public sealed record Settings(
     IReadOnlyList<Uri> Orchestrators, string Listen, string? Url, string Name, int Slots, IReadOnlyList<string> Tags, string Home,
-    IReadOnlyDictionary<string, string> Engines, int? ParentPid, int MemoryMb, int CacheMb, string Token, string Secret, int FrameSeconds = 60)
+    IReadOnlyDictionary<string, string> Engines, int? ParentPid, int MemoryMb, int CacheMb, string Token, string Secret, int FrameSeconds = 60, int FrameCpuSeconds = 120)
 {
-    internal Children.EngineLimits Limits => new(MemoryMb, TimeSpan.FromSeconds(FrameSeconds));
+    internal Children.EngineLimits Limits => new(MemoryMb, TimeSpan.FromSeconds(FrameSeconds), FrameCpuSeconds);
 
     public const string TokenVariable = "FLATRENDER_NODE_TOKEN", SecretVariable = "FLATRENDER_ORCHESTRATOR_SECRET";
 
     public const string Usage = """
         FlatRender.NodeAgent --orchestrator URL[,URL] [--listen http://127.0.0.1:0] [--url URL] [--name NAME] [--slots N] [--tags a,b] [--home DIR]
-                             [--engine NAME=PATH]... [--parent-pid PID] [--memory-mb 4096] [--frame-seconds 60] [--cache-mb 2048]
+                             [--engine NAME=PATH]... [--parent-pid PID] [--memory-mb 4096] [--frame-seconds 60] [--frame-cpu-seconds 120] [--cache-mb 2048]
         Secrets come from the environment: FLATRENDER_NODE_TOKEN (sent home), FLATRENDER_ORCHESTRATOR_SECRET (signs calls to this node).
         """;
 
@@ -67,12 +68,12 @@ public sealed record Settings(
             offices, given.GetValueOrDefault("--listen", "http://127.0.0.1:0"), given.GetValueOrDefault("--url"), given.GetValueOrDefault("--name", Environment.MachineName),
             Number("--slots", 1) ?? Environment.ProcessorCount, given.GetValueOrDefault("--tags", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
             Path.GetFullPath(given.GetValueOrDefault("--home", ".flatrender/node")), engines, Number("--parent-pid", 1), Number("--memory-mb", 64) ?? 4096, Number("--cache-mb", 1) ?? 2048,
-            Secret(TokenVariable), Secret(SecretVariable), Number("--frame-seconds", 1) ?? 60);
+            Secret(TokenVariable), Secret(SecretVariable), Number("--frame-seconds", 1) ?? 60, Number("--frame-cpu-seconds", 1) ?? 120);
         return problems.Count == 0 ? settings : throw new BadArguments(problems);
     }
 
     static readonly HashSet<string> Known =
-        ["--orchestrator", "--listen", "--url", "--name", "--slots", "--tags", "--home", "--engine", "--parent-pid", "--memory-mb", "--frame-seconds", "--cache-mb"];
+        ["--orchestrator", "--listen", "--url", "--name", "--slots", "--tags", "--home", "--engine", "--parent-pid", "--memory-mb", "--frame-seconds", "--frame-cpu-seconds", "--cache-mb"];
 
     /// <summary>Beside the executable when published; in a source tree, beside the project that was built.</summary>
     static string? FindSkottie()

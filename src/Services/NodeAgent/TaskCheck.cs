@@ -22,6 +22,7 @@ static class TaskCheck
         Want(FrameStep.TryParse(film.FrameStep) is not null, "film.frame_step", $"A frame step is numerator/denominator, not '{film.FrameStep}'.");
         Want(film.Background is ['#', .. { Length: 6 } digits] && digits.All(char.IsAsciiHexDigit), "film.background", $"A background is #rrggbb, not '{film.Background}'.");
         Want(Files.IsDigest(task.TemplateDigest), "template_digest", $"'{task.TemplateDigest}' is no SHA-256 digest.");
+        Want(film.Sound is null || Files.IsDigest(film.Sound), "film.sound", $"'{film.Sound}' is no SHA-256 digest.");
         Want(task.DeadlineSeconds is > 0 and < 1e6, "deadline_seconds", $"A deadline of {task.DeadlineSeconds} s makes no sense.");
         if (task is RenderTask r) Piece(r.First, r.Count);
         if (task is ValidateTask v) Piece(v.Segment.First, v.Segment.Count);

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace FlatRender.Render;
 
 /// <summary>Hands waiting tasks to free nodes, takes back what was lost. Any number may run: the leases decide.</summary>
-sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
+sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, IHostApplicationLifetime life, TimeProvider clock, ILogger<Dispatcher> log) : BackgroundService
 {
     // Rung awake for new work; this is the slow look behind it, for backoffs and leases that run out.
     static readonly TimeSpan SlowLook = TimeSpan.FromMilliseconds(500);
@@ -46,8 +46,8 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, TimeProv
 
     async Task SweepAsync(CancellationToken cancel)
     {
-        // While nobody listened, nobody could be heard: a host that was away or asleep, or whose database was, gives every node its time first.
-        if (clock.GetElapsedTime(_looked) > NodeBook.LostAfter) _looking = clock.GetTimestamp();
+        // While the door was closed, or this process asleep, or its database away, nobody could be heard: every node is given its time first.
+        if (!life.ApplicationStarted.IsCancellationRequested || clock.GetElapsedTime(_looked) > NodeBook.LostAfter) _looking = clock.GetTimestamp();
         _looked = clock.GetTimestamp();
         if (clock.GetElapsedTime(_looking) < NodeBook.LostAfter) return;
         foreach (var lost in await nodes.LoseSilentAsync(cancel)) log.LogWarning("Node {Node} ({Id}) has been silent for {Seconds} s: its work goes to others", lost.Name, lost.Id, NodeBook.LostAfter.TotalSeconds);

@@ -13,12 +13,15 @@ public sealed class Preparation(Blobs blobs, ILogger<Preparation> log)
     static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
     static readonly string Script = FindScript();
 
+    /// <summary>What the preparation adds to its output's name for the sound track.</summary>
+    const string SoundEnding = ".m4a";
+
     // A preparation takes most of a core; more at once would only make each slower.
     readonly SemaphoreSlim _slots = new(Environment.ProcessorCount);
 
     sealed record Request(string Bundle, JsonElement Inputs, int? Width, int? Height, string? Fps, string? Background, string Out, Limits Limits);
     sealed record Limits(int MaxSeconds, int MaxPixels, long MaxTemplateBytes, int MaxFrames);
-    sealed record Answer(bool Ok, IReadOnlyList<Problem> Errors, IReadOnlyList<Problem> Warnings, AnswerFilm? Film, string? FrameStep);
+    sealed record Answer(bool Ok, IReadOnlyList<Problem> Errors, IReadOnlyList<Problem> Warnings, AnswerFilm? Film, string? FrameStep, string? Engine, bool Sound);
     sealed record AnswerFilm(int Width, int Height, int Frames, int RateNum, int RateDen, Rect Fit, string Background);
 
     static readonly Limits House = new(MaxSeconds: 3600, MaxPixels: 7680 * 4320, MaxTemplateBytes: 64 << 20, MaxFrames: 216_000);
@@ -46,11 +49,13 @@ public sealed class Preparation(Blobs blobs, ILogger<Preparation> log)
             if (!answer.Ok) return new RenderRefused(answer.Errors, answer.Warnings);
             var (digest, _) = await blobs.KeepAsync(scratch, cancel);
             var film = answer.Film!;
-            return new RenderPrepared(digest, new FilmSpec(film.Width, film.Height, film.Frames, film.RateNum, film.RateDen, film.Background, film.Fit, answer.FrameStep!), answer.Warnings);
+            var sound = answer.Sound ? (await blobs.KeepAsync(scratch + SoundEnding, cancel)).Digest : null;
+            return new RenderPrepared(digest, new FilmSpec(film.Width, film.Height, film.Frames, film.RateNum, film.RateDen, film.Background, film.Fit, answer.FrameStep!, answer.Engine!, sound), answer.Warnings);
         }
         finally
         {
             System.IO.File.Delete(scratch);
+            System.IO.File.Delete(scratch + SoundEnding);
         }
     }
 

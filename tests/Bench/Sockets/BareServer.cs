@@ -47,7 +47,6 @@ static class BareServer
                     sent++;
                 }
         });
-        await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System);
         Console.WriteLine(JsonSerializer.Serialize(await Measured.OfAsync(seconds, sockets, before, () => Volatile.Read(ref sent))));
         await Console.In.ReadLineAsync();
         GC.KeepAlive(telling);

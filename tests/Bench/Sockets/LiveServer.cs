@@ -61,7 +61,6 @@ static class LiveServer
 
         var stop = new CancellationTokenSource();
         var farm = Task.Run(() => TellAsync(app.Services.GetRequiredService<IBus>(), jobs, stop.Token));
-        await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System);
         var tally = app.Services.GetRequiredService<LiveHub>().Tally;
         var measured = await Measured.OfAsync(seconds, sockets, before, () => tally.Told);
         var latencies = await LatenciesAsync(app.Urls.Single(), streams, jobs);

@@ -1,6 +1,8 @@
 // A stand-in engine that speaks the engine protocol and goes wrong as its template says:
-// {"faults":{"5":"crash"|"hang"|"size"|"black"|"flip"|"repeat"|"hog"|"slow"}, "once":"/path"}; with "once", only while that file does not exist.
+// {"faults":{"5":"crash"|"hang"|"size"|"black"|"flip"|"repeat"|"hog"|"hog-in-child"|"burn"|"call-home"|"orphan"|"slow"}, "once":"/path"}; with "once", only while that file does not exist.
 // Its pictures need no library: a gradient and a square that moves with the frame, a noisy one with {"noise":true}.
+import { spawn } from 'node:child_process'
+import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 
@@ -27,17 +29,30 @@ async function render({ id, frames }) {
     let pixels = picture(at)
     const fault = faultAt(index)
     if (fault === 'crash') { writeSync(2, `the engine fell over at frame ${index}\n`); process.abort() }
-    if (fault === 'hang') await new Promise(() => setInterval(() => {}, 1000))
+    if (fault === 'hang') await forever()
     if (fault === 'size') pixels = pixels.subarray(0, pixels.length - 4)
     if (fault === 'black') for (let i = 0; i < pixels.length; i += 4) pixels.fill(0, i, i + 3)
     if (fault === 'flip') pixels[pixels.length >> 1] ^= 0x10
     if (fault === 'repeat' && last) pixels = last
     if (fault === 'hog') for (;;) { hoard.push(Buffer.alloc(16 << 20, 1)); await new Promise(setImmediate) }
+    if (fault === 'hog-in-child') { spawn('node', ['-e', 'const all = []; setInterval(() => all.push(Buffer.alloc(16 << 20, 1)), 10)']); await forever() }
+    if (fault === 'burn') { for (let i = 0; i < 2; i++) spawn('node', ['-e', 'for (;;);']); for (;;); }
+    if (fault === 'call-home' && await reaches(scene.plan.port)) { writeSync(2, 'the engine reached the host\n'); process.abort() }
+    // A child of a child whose parent has ended: nobody's child, in a session of its own.
+    if (fault === 'orphan') { spawn('setsid', ['--fork', 'sleep', scene.plan.mark]); await forever() }
     if (fault === 'slow') await new Promise(resolve => setTimeout(resolve, 200))
     send({ id, index, bytes: pixels.length }, pixels)
     last = pixels
   }
   send({ id, done: true })
+}
+
+function forever() {
+  return new Promise(() => setInterval(() => {}, 1000))
+}
+
+function reaches(port) {
+  return new Promise(resolve => connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false)))
 }
 
 function faultAt(index) {

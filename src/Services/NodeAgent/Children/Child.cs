@@ -8,7 +8,9 @@ namespace FlatRender.NodeAgent.Children;
 
 /// <summary>What to start and how much it may use.</summary>
 /// <param name="MemoryMb">Killed above this; null: no limit.</param>
-sealed record ChildPlan(string What, IReadOnlyList<string> Command, string Folder, int? MemoryMb);
+/// <param name="Network">Only for commands whose owner says that they need it.</param>
+/// <param name="Untrusted">It draws what strangers made.</param>
+sealed record ChildPlan(string What, IReadOnlyList<string> Command, string Folder, int? MemoryMb, bool Network = false, bool Untrusted = false);
 
 /// <summary>A supervised child process: its pipes, the tail of what it complained, its processor time, and its end.</summary>
 sealed partial class Child : IAsyncDisposable
@@ -19,7 +21,7 @@ sealed partial class Child : IAsyncDisposable
     readonly StringBuilder _complaints = new();
     readonly Task _listening, _watching;
     string? _killedBecause;
-    double _cpu;
+    double _cpu, _cpuLimit = double.PositiveInfinity;
 
     Child(Process process, ChildPlan plan, TimeProvider clock)
     {
@@ -33,7 +35,7 @@ sealed partial class Child : IAsyncDisposable
 
     public static async Task<Child> Start(ChildPlan plan, Confinement confinement, TimeProvider clock)
     {
-        var words = confinement.Wrap(plan.Command, network: false);
+        var words = confinement.Wrap(plan);
         var start = new ProcessStartInfo(words[0], words.Skip(1)) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = plan.Folder };
         // A child draws untrusted templates: it gets no secret of ours.
         start.Environment.Remove(Settings.TokenVariable);
@@ -53,10 +55,16 @@ sealed partial class Child : IAsyncDisposable
     {
         get
         {
-            if (!HasEnded && ProcessFacts.Of(Pid) is { } facts) Keep(facts.Cpu);
+            if (!HasEnded && Facts() is { } facts) Keep(facts.Cpu);
             return Volatile.Read(ref _cpu);
         }
     }
+
+    /// <summary>It may use so many seconds of processor time from here on.</summary>
+    public void Allow(double cpuSeconds) => Volatile.Write(ref _cpuLimit, Cpu + cpuSeconds);
+
+    /// <summary>Of it and, where it is limited, of all that it started.</summary>
+    ProcessFacts? Facts() => _plan.MemoryMb is null ? ProcessFacts.Of(Pid) : ProcessFacts.OfAll(Pid);
 
     public void Kill(string because)
     {
@@ -126,10 +134,11 @@ sealed partial class Child : IAsyncDisposable
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100), clock);
         while (!Ended.IsCompleted)
         {
-            if (ProcessFacts.Of(Pid) is { } facts)
+            if (Facts() is { } facts)
             {
                 Keep(facts.Cpu);
                 if (_plan.MemoryMb is { } limit && facts.ResidentBytes > limit * 1048576L) Kill($"it held {facts.ResidentBytes / 1048576} MB of memory, the limit is {limit} MB");
+                if (facts.Cpu > Volatile.Read(ref _cpuLimit)) Kill($"it used more processor time than it was given, {facts.Cpu:0.#} s in all");
             }
             await Task.WhenAny(Ended, timer.WaitForNextTickAsync().AsTask());
         }
@@ -152,27 +161,5 @@ sealed partial class Child : IAsyncDisposable
         await _listening;
         await _watching;
         _process.Dispose();
-    }
-}
-
-/// <summary>What the kernel says of a process.</summary>
-readonly record struct ProcessFacts(long ResidentBytes, double Cpu)
-{
-    const double TicksPerSecond = 100;
-
-    /// <summary>Null when it is gone.</summary>
-    public static ProcessFacts? Of(int pid)
-    {
-        try
-        {
-            // The name in brackets may hold anything, also spaces and brackets: fields count from the last bracket.
-            var stat = File.ReadAllText($"/proc/{pid}/stat");
-            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            return new(long.Parse(fields[21], CultureInfo.InvariantCulture) * Environment.SystemPageSize, (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)) / TicksPerSecond);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or IndexOutOfRangeException)
-        {
-            return null;
-        }
     }
 }

@@ -5,7 +5,8 @@ namespace FlatRender.NodeAgent.Children;
 /// <summary>How far this machine lets us lock a child in; found out once, by trying.</summary>
 /// <param name="DiesWithAgent">Command words that make the kernel kill the child when the agent dies, however it dies.</param>
 /// <param name="NoNetwork">Command words that give the child an own, empty network.</param>
-public sealed record Confinement(IReadOnlyList<string> DiesWithAgent, IReadOnlyList<string> NoNetwork)
+/// <param name="OwnProcesses">Command words that make the child the first process of a world of its own: when it dies, whatever it started dies, however well it hid.</param>
+sealed record Confinement(IReadOnlyList<string> DiesWithAgent, IReadOnlyList<string> NoNetwork, IReadOnlyList<string> OwnProcesses)
 {
     public static async Task<Confinement> Probe(CancellationToken ct)
     {
@@ -18,7 +19,10 @@ public sealed record Confinement(IReadOnlyList<string> DiesWithAgent, IReadOnlyL
             found = words;
             break;
         }
-        return new(await Works(dies, ct) ? dies : [], found);
+        if (!await Works(dies, ct)) dies = [];
+        // Its keeper must die with the agent and not lose that wish, as it would in a new user namespace: only where none is needed.
+        string[] own = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--"];
+        return new(dies, found, dies.Length > 0 && await Works([.. dies, .. own], ct) ? own : []);
     }
 
     /// <summary>Programs that this machine lacks: nothing can be done without them.</summary>
@@ -31,8 +35,8 @@ public sealed record Confinement(IReadOnlyList<string> DiesWithAgent, IReadOnlyL
     /// <summary>What a registration tells of it, as tags.</summary>
     public IEnumerable<string> Tags => NoNetwork.Count > 0 ? ["no-network"] : [];
 
-    /// <summary>The words of a command, wrapped. The death signal comes innermost: a new user namespace would clear it.</summary>
-    public IReadOnlyList<string> Wrap(IEnumerable<string> command, bool network) => [.. network ? [] : NoNetwork, .. DiesWithAgent, .. command];
+    /// <summary>The words of a command, wrapped. The death signal comes after the network: a new user namespace would clear it.</summary>
+    public IReadOnlyList<string> Wrap(ChildPlan plan) => [.. plan.Network ? [] : NoNetwork, .. DiesWithAgent, .. plan.Untrusted ? OwnProcesses : [], .. plan.Command];
 
     static async Task<bool> Works(string[] words, CancellationToken ct)
     {

@@ -8,29 +8,38 @@ namespace FlatRender.NodeAgent.Film;
 static class Container
 {
     /// <summary>Sentences; none when all is exact.</summary>
-    public static async Task<IReadOnlyList<string>> Problems(Ffmpeg ffmpeg, string path, int width, int height, Rate rate, int frames, CancellationToken ct)
+    public static async Task<IReadOnlyList<string>> Problems(Ffmpeg ffmpeg, string path, int width, int height, Rate rate, int frames, CancellationToken ct, bool sound = false)
     {
         // A file cut within what comes after the pictures still plays.
         if (Boxes(path) is null) return ["The file does not end where it should."];
         await using var child = await ffmpeg.Probe(Path.GetDirectoryName(path)!,
-            ["-show_entries", "stream=codec_type,codec_name,pix_fmt,width,height,r_frame_rate,time_base,start_pts,duration_ts,nb_frames,color_space,color_primaries,color_transfer,color_range:packet=pts,duration", "-of", "json=c=1", path]);
+            ["-show_entries", "stream=codec_type,codec_name,pix_fmt,width,height,r_frame_rate,time_base,start_pts,duration_ts,nb_frames,color_space,color_primaries,color_transfer,color_range,sample_rate,channels:packet=stream_index,pts,duration", "-of", "json=c=1", path]);
         using var stop = ct.Register(() => child.Kill("the task was stopped"));
         using var text = new StreamReader(child.Output);
         var json = await text.ReadToEndAsync(ct);
         if (await child.Wait(ct) != 0) return [child.Obituary()];
         using var facts = JsonDocument.Parse(json);
-        return [.. Stream(facts.RootElement, width, height, rate, frames), .. Times(facts.RootElement, rate, frames)];
+        return [.. Stream(facts.RootElement, width, height, rate, frames, sound), .. Times(facts.RootElement, rate, frames)];
     }
 
-    static IEnumerable<string> Stream(JsonElement facts, int width, int height, Rate rate, int frames)
+    static IEnumerable<string> Stream(JsonElement facts, int width, int height, Rate rate, int frames, bool sound)
     {
         var streams = facts.GetProperty("streams");
-        if (streams.GetArrayLength() != 1)
+        var count = sound ? 2 : 1;
+        if (streams.GetArrayLength() != count)
         {
-            yield return $"There are {streams.GetArrayLength()} streams, not one.";
+            yield return $"There are {streams.GetArrayLength()} streams, not {count}.";
             yield break;
         }
         var text = CultureInfo.InvariantCulture;
+        if (sound)
+        {
+            var track = streams[1];
+            foreach (var (name, value) in ((string, string)[])[("codec_name", "aac"), ("sample_rate", $"{SoundTrack.Rate}"), ("channels", "2"), ("start_pts", "0")])
+                if (!track.TryGetProperty(name, out var member) || member.ToString() != value) yield return $"The sound's {name} is not {value}.";
+            var samples = (double)frames * rate.TicksPerFrame / rate.TicksPerSecond * SoundTrack.Rate;
+            if (Math.Abs(Long(track, "duration_ts") - samples) > 2) yield return string.Create(text, $"The sound has {Long(track, "duration_ts")} samples, not {samples:0}.");
+        }
         (string Name, string Value)[] expected =
         [
             ("codec_name", "h264"), ("pix_fmt", "yuv420p"), ("width", width.ToString(text)), ("height", height.ToString(text)), ("r_frame_rate", Reduced(rate)), ("time_base", $"1/{rate.TicksPerSecond}"),
@@ -47,7 +56,7 @@ static class Container
 
     static IEnumerable<string> Times(JsonElement facts, Rate rate, int frames)
     {
-        var packets = facts.GetProperty("packets").EnumerateArray().Select(p => (Pts: Long(p, "pts"), Duration: Long(p, "duration"))).OrderBy(p => p.Pts).ToArray();
+        var packets = facts.GetProperty("packets").EnumerateArray().Where(p => Long(p, "stream_index") == 0).Select(p => (Pts: Long(p, "pts"), Duration: Long(p, "duration"))).OrderBy(p => p.Pts).ToArray();
         if (packets.Length != frames) yield return $"There are {packets.Length} frames in the file, not {frames}.";
         for (var i = 0; i < packets.Length; i++)
         {

@@ -4,7 +4,8 @@ namespace FlatRender.NodeAgent.Film;
 static class Joiner
 {
     /// <param name="segments">Files in the order of the film.</param>
-    public static async Task<double> Join(Ffmpeg ffmpeg, IReadOnlyList<string> segments, Rate rate, string path, CancellationToken ct)
+    /// <param name="sound">A track of the film's length, or null.</param>
+    public static async Task<double> Join(Ffmpeg ffmpeg, IReadOnlyList<string> segments, string? sound, Rate rate, string path, CancellationToken ct)
     {
         var folder = Path.GetDirectoryName(path)!;
         var list = Path.Combine(folder, "segments.txt");
@@ -13,7 +14,7 @@ static class Joiner
         var step = Ffmpeg.Number(rate.TicksPerFrame);
         await using var child = await ffmpeg.Start("The joiner", folder,
         [
-            "-f", "concat", "-i", list, "-map", "0:v:0", "-c", "copy",
+            "-f", "concat", "-i", list, .. sound is null ? (string[])[] : ["-i", sound], "-map", "0:v:0", .. sound is null ? (string[])[] : ["-map", "1:a:0"], "-c", "copy",
             // The concat reader counts in microseconds: at 30000/1001 it is a tick off after fifty segments. Every frame stands on the film's own grid, so snap to it.
             "-bsf:v", $"setts=pts=round(PTS/{step})*{step}:dts=round(DTS/{step})*{step}:duration={step}",
             "-movflags", "+faststart", .. Ffmpeg.Mp4(rate), path,

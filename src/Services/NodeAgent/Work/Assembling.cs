@@ -38,19 +38,20 @@ static class Assembling
             var gone = Enumerable.Range(0, segments.Length).Where(i => manifests[i] is null).ToArray();
             if (gone.Length > 0) return Rejected(gone.SelectMany(i => Enumerable.Range(segments[i].First, segments[i].Count)), [], string.Join(' ', gone.Select(i => wrongs[i])));
 
+            using var sound = task.Film.Sound is { } track ? await slot.Shop.Files.Fetch(track, ct) : null;
             var path = Path.Combine(slot.Scratch, "film.mp4");
             var joining = watches.Now;
             string? fault = null;
             try
             {
-                watches.Cpu(await Joiner.Join(slot.Shop.Ffmpeg, [.. files.Select(f => f!.Path)], Rate.Of(task.Film), path, ct));
+                watches.Cpu(await Joiner.Join(slot.Shop.Ffmpeg, [.. files.Select(f => f!.Path)], sound?.Path, Rate.Of(task.Film), path, ct));
             }
             catch (EncoderFault e)
             {
                 fault = e.Message;
             }
             watches.Encode += watches.Since(joining);
-            var (problems, thumbnail) = fault is null ? await Check(path, [.. manifests.SelectMany(m => m!.Frames)], task, slot, running, watches, ct) : ([fault], null);
+            var (problems, thumbnail) = fault is null ? await Check(path, sound?.Path, [.. manifests.SelectMany(m => m!.Frames)], task, slot, running, watches, ct) : ([fault], null);
             if (problems.Count > 0 || thumbnail is null) return await Blame(task, segments, problems, slot, running, watches, Rejected, ct);
             return await Deliver(task, path, thumbnail, slot, watches, ct);
         }
@@ -60,14 +61,15 @@ static class Assembling
         }
     }
 
-    static async Task<(IReadOnlyList<string> Problems, byte[]? Thumbnail)> Check(string path, IReadOnlyList<FrameMark> marks, AssembleTask task, Slot slot, Running running, Stopwatches watches, CancellationToken ct)
+    static async Task<(IReadOnlyList<string> Problems, byte[]? Thumbnail)> Check(string path, string? sound, IReadOnlyList<FrameMark> marks, AssembleTask task, Slot slot, Running running, Stopwatches watches, CancellationToken ct)
     {
         var film = task.Film;
         var checking = watches.Now;
         var footage = new Footage(marks, film.Width, film.Height);
         byte[]? thumbnail = null;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var containing = Container.Problems(slot.Shop.Ffmpeg, path, film.Width, film.Height, Rate.Of(film), film.Frames, stop.Token);
+        var containing = Container.Problems(slot.Shop.Ffmpeg, path, film.Width, film.Height, Rate.Of(film), film.Frames, stop.Token, sound is not null);
+        var hearing = sound is null ? Task.FromResult<IReadOnlyList<string>>([]) : SoundTrack.Problems(slot.Shop.Ffmpeg, path, sound, stop.Token);
         var decoding = await Decoder.Run(slot.Shop.Ffmpeg, path, film.Width, film.Height, slot.Shop.Settings.Slots, (i, frame) =>
         {
             watches.OnCpu(() =>
@@ -77,7 +79,7 @@ static class Assembling
             });
             running.OneMore();
         }, ct);
-        var problems = new List<string>(await containing);
+        var problems = new List<string>([.. await containing, .. await hearing]);
         watches.Cpu(decoding.Cpu);
         watches.Check += watches.Since(checking);
         if (decoding.Fault is { } fault) problems.Add(fault);

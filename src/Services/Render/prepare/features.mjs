@@ -2,7 +2,7 @@
 import { isObject, objects } from './bundle.mjs'
 import { everyLayer, nameOf } from './structure.mjs'
 
-const LAYERS = { 6: 'audio', 7: 'a video placeholder', 8: 'an image sequence', 9: 'video', 15: 'data' }
+const LAYERS = { 7: 'a video placeholder', 8: 'an image sequence', 9: 'video', 15: 'data' }
 // What Skottie draws, by match name or else by type; controls draw nothing themselves.
 const EFFECTS = new Set([
   'ADBE Black&White', 'ADBE Brightness & Contrast 2', 'ADBE Bulge', 'ADBE Corner Pin', 'ADBE Displacement Map', 'ADBE Drop Shadow', 'ADBE Easy Levels2',

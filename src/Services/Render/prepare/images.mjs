@@ -1,9 +1,9 @@
 // Images become data: URIs inside the template. Skia skips a missing or broken one silently, so it is caught here.
+import { isSound } from './sounds.mjs'
 import { everyLayer } from './structure.mjs'
 import { inspect } from './pictures.mjs'
 
 const AUDIO = 6
-const SOUND = /\.(mp3|wav|m4a|aac|ogg)$/i
 
 /** Embeds every image asset from the bundle and judges what is inside; `filled` tells which field an asset comes from. */
 export function embedImages({ lottie, assets }, filled, problems) {
@@ -13,11 +13,8 @@ export function embedImages({ lottie, assets }, filled, problems) {
     const field = filled.get(asset)?.field ?? null
     if (asset.layers || typeof asset.p !== 'string') continue
     const name = field === null ? `The image '${show(asset)}'` : `The image of the field '${field}'`
-    if (!used.has(asset.id) && (SOUND.test(asset.p) || asset.p.startsWith('data:audio'))) {
-      problems.warn('SOUND_IGNORED', `The template's sound '${show(asset)}' is not played.`)
-      empty(asset)
-      continue
-    }
+    // Sounds are played, not drawn.
+    if (!used.has(asset.id) && isSound(asset)) continue
     const complain = (code, message) =>
       used.has(asset.id) ? problems.error(code, message, field) : problems.warn(code, message, field)
     const uri = asset.p.startsWith('data:') ? asset.p : files.get(tidyPath(`${asset.u ?? ''}${asset.p}`)) ?? files.get(tidyPath(asset.p))

@@ -5,10 +5,12 @@ import { writeFileSync } from 'node:fs'
 import { bakeTexts } from './baking.mjs'
 import { isObject, readBundle } from './bundle.mjs'
 import { checkFeatures } from './features.mjs'
+import { engineOf, HOUSE_ENGINE, writeTexts } from './engines.mjs'
 import { applyFields } from './fields.mjs'
 import { planFilm } from './film.mjs'
 import { embedImages } from './images.mjs'
 import { Problems } from './problems.mjs'
+import { mixSounds } from './sounds.mjs'
 import { checkStructure } from './structure.mjs'
 import { upgrade } from './upgrade.mjs'
 
@@ -29,10 +31,13 @@ export function prepare(request) {
 
   const { lottie } = bundle
   upgrade(lottie)
-  checkFeatures(lottie, problems)
+  const engine = engineOf(bundle, plan, problems)
+  if (engine === HOUSE_ENGINE) checkFeatures(lottie, problems)
   const filled = applyFields(bundle, request.inputs ?? {}, problems)
   embedImages(bundle, filled, problems)
-  bakeTexts(bundle, filled, problems)
+  const hasSound = mixSounds(bundle, plan, request, problems)
+  if (engine === HOUSE_ENGINE) bakeTexts(bundle, filled, problems)
+  else writeTexts(filled)
   if (problems.errors.length > 0 || plan === null) return { ...refusal(problems), ...plan }
 
   const json = JSON.stringify(lottie)
@@ -42,7 +47,7 @@ export function prepare(request) {
     problems.error('OUTPUT_UNWRITABLE', `The prepared template cannot be written: ${e.code}.`)
     return refusal(problems)
   }
-  return { ok: true, ...problems.lists(), ...plan, template_sha256: createHash('sha256').update(json).digest('hex') }
+  return { ok: true, ...problems.lists(), ...plan, engine, sound: hasSound, template_sha256: createHash('sha256').update(json).digest('hex') }
 }
 
 const numbersIn = limits => Object.fromEntries(Object.entries(limits ?? {}).filter(([, limit]) => Number.isFinite(limit)))
