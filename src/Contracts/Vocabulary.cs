@@ -92,6 +92,11 @@ public sealed class Vocabulary
         Word<ApiKeyIssued>("identity.api_key.issued.v1"),
         Word<ApiKeyRevoked>("identity.api_key.revoked.v1"),
 
+        Word<ProjectCreated>("studio.project.created.v1"),
+        Word<ProjectChanged>("studio.project.changed.v1"),
+        Word<ProjectDeleted>("studio.project.deleted.v1"),
+        Word<SnapshotTaken>("studio.snapshot.taken.v1"),
+
         Word<TenantCreated>("tenant.created.v1"),
         Word<TenantQuotaChanged>("tenant.quota_changed.v1"),
         Word<CreditsGranted>("tenant.credits.granted.v1"),

@@ -72,6 +72,7 @@ static class House
         app.MapGet("/health/live", () => Results.Json(new { status = "live" })).AllowAnonymous();
         app.MapGet("/health/ready", ReadyAsync).AllowAnonymous();
         app.MapMetrics();
+        app.MapDocuments();
         foreach (var service in options.Services) service.Map(app);
         return app;
     }
