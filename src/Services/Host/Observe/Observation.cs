@@ -32,7 +32,7 @@ static class Observation
         {
             await gauges.LookAsync(cancel);
             return Results.Text(metrics.Text(), Metrics.ContentType);
-        }).AllowAnonymous();
+        }).AllowAnonymous().ExcludeFromDescription();
     }
 
     /// <summary>Spans that were not sent yet are sent before the process ends.</summary>
