@@ -59,6 +59,22 @@ public readonly record struct TemplateId(Guid Value) : IId<TemplateId>
     public override string ToString() => Value.ToString();
 }
 
+[JsonConverter(typeof(IdJson<ProjectId>))]
+public readonly record struct ProjectId(Guid Value) : IId<ProjectId>
+{
+    public static ProjectId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out ProjectId id) => Ids.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
+[JsonConverter(typeof(IdJson<SnapshotId>))]
+public readonly record struct SnapshotId(Guid Value) : IId<SnapshotId>
+{
+    public static SnapshotId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out SnapshotId id) => Ids.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
 /// <summary>Where ids are made: at the edge, once, so that whatever retries carries the same one.</summary>
 public static class Ids
 {

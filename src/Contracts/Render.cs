@@ -53,7 +53,7 @@ public sealed record FilmFile(string Digest, long SizeBytes, string ThumbnailDig
 
 /// <param name="Warnings">What preflight found that is no reason to refuse.</param>
 /// <param name="PlanSeconds">How long the template took to prepare.</param>
-public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, double PlanSeconds = 0, Needs? Needs = null) : IAboutRender;
+public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, double PlanSeconds = 0, Needs? Needs = null, ProjectId? ProjectId = null, SnapshotId? SnapshotId = null) : IAboutRender;
 /// <param name="Progress">Per cent done, as the caller saw it.</param>
 public sealed record CancelRender(JobId JobId, string By, string Reason, int Progress) : IAboutRender;
 public sealed record RetryRender(JobId JobId, string By, string Reason) : IAboutRender;
@@ -101,7 +101,7 @@ public sealed record RepairStalled(JobId JobId, int Order, DateTimeOffset Due) :
 
 // What happened. The name of a fact is the step it leads to (held and released lead nowhere).
 
-public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, int Order, string Reason, double PlanSeconds = 0, Needs? Needs = null) : IAboutOrder;
+public sealed record JobQueued(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, int Order, string Reason, double PlanSeconds = 0, Needs? Needs = null, ProjectId? ProjectId = null, SnapshotId? SnapshotId = null) : IAboutOrder;
 public sealed record JobRequeued(JobId JobId, int Order, int Stalls, string By, string Reason) : IAboutOrder;
 public sealed record JobRendering(JobId JobId, int Order, int Stalls, NodeId? NodeId, DateTimeOffset StartedAt, string Reason) : IAboutOrder;
 public sealed record JobValidating(JobId JobId, int Order, int Stalls, double ComputeSeconds, string Reason) : IAboutOrder;
@@ -123,6 +123,8 @@ public sealed record RenderProgress(JobId JobId, int FramesDone, int TotalFrames
 public static class Step
 {
     public const string Queued = "Queued", Rendering = "Rendering", Validating = "Validating", Repair = "Repair", Done = "Done", Failed = "Failed", Cancelled = "Cancelled";
+
+    public static readonly IReadOnlyList<string> All = [Queued, Rendering, Validating, Repair, Done, Failed, Cancelled];
 
     public static bool IsTerminal(string step) => step is Done or Failed or Cancelled;
 }

@@ -20,13 +20,15 @@ public sealed record TemplateBundle(string Name, System.Text.Json.JsonElement Lo
 
 public sealed record TemplateView(TemplateId TemplateId, string Name, string Digest, DateTimeOffset CreatedAt);
 
+/// <summary>What is to be rendered: exactly one of template, project (as it is now) and snapshot. Inputs and format go with a template; a project and a snapshot have their own.</summary>
 /// <param name="Inputs">Field key -> text, colour (#rrggbb) or image (data: URI).</param>
 /// <param name="Width">Pixels; null: the composition's own.</param>
 /// <param name="Fps">"30", "29.97" or "30000/1001"; null: the composition's own.</param>
 /// <param name="Background">#rrggbb; null: white.</param>
 /// <param name="Priority">0 (lowest) to 100; null: 50.</param>
 /// <param name="Tags">Only nodes that have all of these work on it; null: any.</param>
-public sealed record NewRender(TemplateId TemplateId, IReadOnlyDictionary<string, string>? Inputs, int? Width, int? Height, string? Fps, string? Background, int? Priority, IReadOnlyList<string>? Tags = null);
+public sealed record NewRender(TemplateId? TemplateId, IReadOnlyDictionary<string, string>? Inputs, int? Width, int? Height, string? Fps, string? Background, int? Priority, IReadOnlyList<string>? Tags = null,
+    ProjectId? ProjectId = null, SnapshotId? SnapshotId = null);
 
 public sealed record ReasonGiven(string? Reason);
 
@@ -38,7 +40,8 @@ public sealed record RenderView(
     int Width, int Height, string Fps, double DurationSec, int Priority, bool Held, string Reason,
     DateTimeOffset CreatedAt, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt,
     string? OutputUrl, string? ThumbnailUrl, long? SizeBytes, double? ComputeSeconds,
-    string? ErrorCode, string? TraceId, IReadOnlyList<Problem> Warnings, IReadOnlyDictionary<string, double>? Timing);
+    string? ErrorCode, string? TraceId, IReadOnlyList<Problem> Warnings, IReadOnlyDictionary<string, double>? Timing,
+    TemplateId? TemplateId = null, ProjectId? ProjectId = null, SnapshotId? SnapshotId = null);
 
 /// <summary>One fact of a render's history. <paramref name="Seq"/> is the stream version.</summary>
 public sealed record TimelineEntry(long Seq, string Type, DateTimeOffset At, string Reason, System.Text.Json.JsonElement Data);

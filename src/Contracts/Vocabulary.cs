@@ -92,6 +92,11 @@ public sealed class Vocabulary
         Word<ApiKeyIssued>("identity.api_key.issued.v1"),
         Word<ApiKeyRevoked>("identity.api_key.revoked.v1"),
 
+        Word<ProjectCreated>("studio.project.created.v1"),
+        Word<ProjectChanged>("studio.project.changed.v1"),
+        Word<ProjectDeleted>("studio.project.deleted.v1"),
+        Word<SnapshotTaken>("studio.snapshot.taken.v1"),
+
         Word<TenantCreated>("tenant.created.v1"),
         Word<TenantQuotaChanged>("tenant.quota_changed.v1"),
         Word<CreditsGranted>("tenant.credits.granted.v1"),
@@ -122,6 +127,15 @@ public sealed class Vocabulary
         Word<ReleaseWork>("ask.release_work"),
         Word<CaptureCredits>("ask.capture_credits"),
         Word<RefundCredits>("ask.refund_credits"),
+
+        // What the farm has to report: asks of the pipeline to hear it.
+        Word<WorkStarted>("ask.hear_work_started"),
+        Word<FramesRendered>("ask.hear_frames_rendered"),
+        Word<FramesAccepted>("ask.hear_frames_accepted"),
+        Word<FramesRejected>("ask.hear_frames_rejected"),
+        Word<FilmAccepted>("ask.hear_film_accepted"),
+        Word<FilmRejected>("ask.hear_film_rejected"),
+        Word<RendererFailed>("ask.hear_renderer_failed"),
 
         Word<QueueOverdue>("remind.queue_overdue"),
         Word<RenderingStalled>("remind.rendering_stalled"),

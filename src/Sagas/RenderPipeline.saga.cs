@@ -34,7 +34,7 @@ public sealed class RenderPipeline : MassTransitStateMachine<RenderSaga>
 
         Initially(
             When(SubmitRender)
-                .Record(x => new JobQueued(x.Message.JobId, x.Message.TenantId, x.Message.OwnerId, x.Message.Title, x.Message.TemplateDigest, x.Message.Film, x.Message.Priority, x.Message.Warnings, Order: 1, "submitted", x.Message.PlanSeconds, x.Message.Needs))
+                .Record(x => new JobQueued(x.Message.JobId, x.Message.TenantId, x.Message.OwnerId, x.Message.Title, x.Message.TemplateDigest, x.Message.Film, x.Message.Priority, x.Message.Warnings, Order: 1, "submitted", x.Message.PlanSeconds, x.Message.Needs, x.Message.ProjectId, x.Message.SnapshotId))
                 .AskPlan(limits)
                 .TransitionTo(Queued));
 

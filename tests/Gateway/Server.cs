@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace FlatRender.Gateway.Tests;
 
@@ -26,9 +27,12 @@ public sealed class Server : IAsyncLifetime
 
     public HandClock Clock { get; } = new();
     public Log Log { get; } = new();
+
+    /// <summary>What the server says of itself; every answer is compared with it.</summary>
+    public Contract Contract { get; private set; } = null!;
     public string Url => _app.Urls.First();
     public IServiceProvider Services => _app.Services;
-    public Npgsql.NpgsqlDataSource Database => _database.Source;
+    public NpgsqlDataSource Database { get; private set; } = null!;
 
     /// <summary>How strictly calls are counted.</summary>
     public double Rates { get; init; } = 1e6;
@@ -38,6 +42,8 @@ public sealed class Server : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _database = await OwnDatabase.CreateAsync();
+        // Projections, relay and committers keep connections of their own; what is left must do for many callers at once.
+        Database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(TestDatabase.ConnectionString) { Database = new NpgsqlConnectionStringBuilder(_database.Source.ConnectionString).Database, MaxPoolSize = 50 }.ConnectionString);
         await StartAsync();
     }
 
@@ -46,12 +52,14 @@ public sealed class Server : IAsyncLifetime
         var options = new ServeOptions([.. ServeOptions.AllServices], Pipeline: true, "http://127.0.0.1:0",
             new Deployment(_home, _database.Source.ConnectionString, "memory", new Secrets(OwnerToken, NodeToken, "the-orchestrators-secret-of-it")));
         _app = House.Build(options, services => services
-            .AddSingleton<TimeProvider>(Clock).AddSingleton(_database.Source).AddSingleton(new RateSettings(Rates)).AddSingleton(Settings)
+            .AddSingleton<TimeProvider>(Clock).AddSingleton(Database).AddSingleton(new RateSettings(Rates)).AddSingleton(Settings)
             // Passwords are hashed for good in FlatRender; here, quickly.
             .Configure<PasswordHasherOptions>(hasher => hasher.IterationCount = 1000)
+            .AddContractDocuments()
             .AddLogging(logging => logging.ClearProviders().SetMinimumLevel(LogLevel.Trace).AddProvider(Log)));
         await House.UpdateSchemasAsync(_app, options);
         await _app.StartAsync();
+        Contract = await Contract.OfAsync(_app.Services);
     }
 
     /// <summary>Ends the process, as it were, and starts it again on the same data.</summary>
@@ -61,9 +69,9 @@ public sealed class Server : IAsyncLifetime
         await StartAsync();
     }
 
-    public Client Anonymous() => new(Url, null);
-    public Client Owner() => new(Url, OwnerToken);
-    public Client With(string token) => new(Url, token);
+    public Client Anonymous() => new(Url, null, Contract);
+    public Client Owner() => new(Url, OwnerToken, Contract);
+    public Client With(string token) => new(Url, token, Contract);
 
     /// <summary>A new person of a new tenant.</summary>
     public async Task<Person> RegisterAsync(string? email = null)
@@ -88,6 +96,7 @@ public sealed class Server : IAsyncLifetime
     public async Task DisposeAsync()
     {
         await _app.DisposeAsync();
+        await Database.DisposeAsync();
         await _database.DisposeAsync();
         Directory.Delete(_home, recursive: true);
     }
@@ -103,17 +112,24 @@ public sealed record Person(string Email, string Password, SignedIn Tokens, Clie
 public sealed class Client : IDisposable
 {
     readonly HttpClient _http;
+    readonly Contract _contract;
 
-    public Client(string url, string? token)
+    public Client(string url, string? token, Contract contract)
     {
+        _contract = contract;
         _http = new HttpClient { BaseAddress = new Uri(url), Timeout = TimeSpan.FromSeconds(60) };
         if (token is not null) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
 
-    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request) => _http.SendAsync(request);
+    public async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request)
+    {
+        var answer = await _http.SendAsync(request);
+        await _contract.CheckAsync(answer);
+        return answer;
+    }
 
     public Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, object? body = null) =>
-        _http.SendAsync(new HttpRequestMessage(method, path) { Content = body as HttpContent ?? (body is null ? null : JsonContent.Create(body, body.GetType(), options: Wire.Json)) });
+        SendAsync(new HttpRequestMessage(method, path) { Content = body as HttpContent ?? (body is null ? null : JsonContent.Create(body, body.GetType(), options: Wire.Json)) });
 
     public async Task<T> AskAsync<T>(HttpMethod method, string path, object? body = null, int status = 200)
     {

@@ -24,9 +24,9 @@ public sealed class ContentService : Service
     public override void Map(IEndpointRouteBuilder routes)
     {
         var templates = routes.MapGroup("/v1/templates").Needs(Permission.TemplatesRead).WithTags("templates");
-        templates.MapPost("", Uploads.UploadAsync).Needs(Permission.TemplatesWrite);
-        templates.MapGet("", Uploads.ListAsync);
-        templates.MapGet("{id}", Uploads.GetAsync);
+        templates.MapPost("", Uploads.UploadAsync).Accepts<TemplateBundle>("application/json").Tells<TemplateView>("AddTemplate", "Adds a template: a Lottie file with its fields, fonts and images. The same bundle again is the same template.", 201, 413, 422).Needs(Permission.TemplatesWrite);
+        templates.MapGet("", Uploads.ListAsync).Tells<Page<TemplateView>>("ListTemplates", "The tenant's templates, newest first.", 200, 422);
+        templates.MapGet("{id}", Uploads.GetAsync).Tells<TemplateView>("GetTemplate", "One template.", 200, 404).Produces(304);
     }
 }
 

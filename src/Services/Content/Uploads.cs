@@ -28,6 +28,9 @@ static class Uploads
         // The same bundle uploaded twice is the same template.
         var view = new TemplateView(new TemplateId(Ids.Derived(caller.TenantId.Value, digest)), name!, digest, clock.GetUtcNow());
         await shelf.AddAsync(caller.TenantId, view, cancel);
+        // The one that was first keeps its time.
+        view = await shelf.FindAsync(caller.TenantId, view.TemplateId, cancel) ?? view;
+        http.Response.Headers.Location = $"/v1/templates/{view.TemplateId}";
         return Results.Json(view, Wire.Json, statusCode: StatusCodes.Status201Created);
     }
 
@@ -35,15 +38,18 @@ static class Uploads
         Paging.Problem(page, page_size) ?? Results.Json(await shelf.ListAsync(Caller.Of(http).TenantId, page, page_size, cancel), Wire.Json);
 
     public static async Task<IResult> GetAsync(TemplateId id, HttpContext http, TemplateShelf shelf, CancellationToken cancel) =>
-        await shelf.FindAsync(Caller.Of(http).TenantId, id, cancel) is { } view ? Results.Json(view, Wire.Json) : Refuse.NotFound($"Template {id}");
+        await shelf.FindAsync(Caller.Of(http).TenantId, id, cancel) is { } view ? Tagged.Json(http, view) : Refuse.NotFound($"Template {id}");
 
     static async Task<JsonDocument?> ParseAsync(Stream file, CancellationToken cancel)
     {
         try
         {
-            return await JsonDocument.ParseAsync(file, new JsonDocumentOptions { MaxDepth = 512 }, cancel);
+            var document = await JsonDocument.ParseAsync(file, new JsonDocumentOptions { MaxDepth = 512 }, cancel);
+            // Half a character (\ud800) is found when the name is read, not before.
+            if (document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String) name.GetString();
+            return document;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }
@@ -58,7 +64,7 @@ static class Uploads
             var root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object) return "The body is not a JSON object.";
             if (!root.TryGetProperty("lottie", out _)) return "The bundle has no member 'lottie'.";
-            if (!root.TryGetProperty("name", out var given) || given.ValueKind != JsonValueKind.String || given.GetString() is not { Length: > 0 and <= 200 } text) return "The bundle needs a 'name' of 1 to 200 characters.";
+            if (!root.TryGetProperty("name", out var given) || given.ValueKind != JsonValueKind.String || given.GetString() is not { Length: > 0 and <= 200 } text || text.Any(char.IsControl)) return "The bundle needs a 'name' of 1 to 200 characters.";
             name = text;
             return null;
         }

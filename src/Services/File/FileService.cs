@@ -23,8 +23,8 @@ public sealed class FileService : Service
     {
         var files = routes.MapGroup("/v1/files").ForNodes().WithTags("files");
         files.DisableRequestTimeout();
-        files.MapGet("{digest}", Get);
-        files.MapPut("{digest}", PutAsync);
+        files.MapGet("{digest}", Get).Tells("GetFile", "A file by its digest, whole or in ranges.", 200, "application/octet-stream", 404, 416).Produces(206, null, "application/octet-stream");
+        files.MapPut("{digest}", PutAsync).Accepts<byte[]>("application/octet-stream").Tells("PutFile", "Takes in a file whose bytes have this digest.", 201, null, 413, 422).Produces(204);
     }
 
     static IResult Get(string digest, Blobs blobs) =>

@@ -30,6 +30,12 @@ public static class Refuse
     {
         app.UseExceptionHandler(handler => handler.Run(AnswerFailureAsync));
         app.UseStatusCodePages(context => WriteAsync(context.HttpContext, context.HttpContext.Response.StatusCode, CodeOf(context.HttpContext.Response.StatusCode), SentenceOf(context.HttpContext)));
+        // A file says its type before it finds that there is no such range.
+        app.Use(async (http, next) =>
+        {
+            await next(http);
+            if (http.Response is { StatusCode: StatusCodes.Status416RangeNotSatisfiable, HasStarted: false }) (http.Response.ContentType, http.Response.ContentLength) = (null, null);
+        });
     }
 
     static Task AnswerFailureAsync(HttpContext http)
@@ -41,6 +47,9 @@ public static class Refuse
             var unreadable = bad.InnerException is JsonException json ? $"The body is not the JSON that is expected here{(json.Path is { Length: > 0 } path ? $" (at {path})" : "")}." : bad.Message;
             return WriteAsync(http, bad.StatusCode, CodeOf(bad.StatusCode), tooLarge ? "The body is too large." : unreadable);
         }
+
+        // A text that PostgreSQL cannot hold: U+0000, or half a character.
+        if (failure is Npgsql.PostgresException { SqlState: "22021" or "22P05" or "22P02" }) return WriteAsync(http, StatusCodes.Status400BadRequest, "BAD_TEXT", "A text holds a character that cannot be stored.");
 
         if (Away.Is(failure))
         {
@@ -81,7 +90,7 @@ public static class Refuse
         404 => $"There is nothing at {http.Request.Path}.",
         405 => $"{http.Request.Method} is not a method of {http.Request.Path}.",
         413 => "The body is too large.",
-        415 => "Send application/json.",
+        415 => "Send application/json; files go as application/octet-stream.",
         var status => $"The request was refused with status {status}.",
     };
 }

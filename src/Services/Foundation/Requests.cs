@@ -1,3 +1,7 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using FlatRender.Contracts;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 
 namespace FlatRender.Foundation;
@@ -17,4 +21,34 @@ public static class Paging
 {
     public static IResult? Problem(int page, int size) =>
         page is < 1 or > 1_000_000 || size is < 1 or > 100 ? Refuse.Invalid("BAD_PAGE", "page is 1 to 1000000; page_size is 1 to 100.") : null;
+}
+
+/// <summary>Answers with an ETag: who has the same already is told so (304) instead.</summary>
+public static class Tagged
+{
+    public static IResult Json<T>(HttpContext http, T view, string? tag = null)
+    {
+        var body = JsonSerializer.SerializeToUtf8Bytes(view, Wire.Json);
+        tag ??= $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"";
+        http.Response.Headers.ETag = tag;
+        return http.Request.Headers.IfNoneMatch.ToString().Split(',', StringSplitOptions.TrimEntries).Contains(tag) ? Results.StatusCode(StatusCodes.Status304NotModified) : Results.Bytes(body, "application/json");
+    }
+}
+
+/// <summary>What an endpoint tells of itself: the contract documents are made from it.</summary>
+public static class Told
+{
+    /// <param name="name">Its operation's id: unique in the whole house.</param>
+    /// <param name="refusals">Beyond those that any call may meet.</param>
+    public static RouteHandlerBuilder Tells<T>(this RouteHandlerBuilder endpoint, string name, string summary, int status, params IEnumerable<int> refusals) => Refusing(endpoint.Produces<T>(status), name, summary, refusals);
+
+    /// <summary>With an answer that is no JSON, or none.</summary>
+    public static RouteHandlerBuilder Tells(this RouteHandlerBuilder endpoint, string name, string summary, int status, string? type, params IEnumerable<int> refusals) => Refusing(endpoint.Produces(status, null, type), name, summary, refusals);
+
+    static RouteHandlerBuilder Refusing(RouteHandlerBuilder endpoint, string name, string summary, IEnumerable<int> refusals)
+    {
+        int[] any = [StatusCodes.Status400BadRequest, StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden, StatusCodes.Status429TooManyRequests, StatusCodes.Status500InternalServerError, StatusCodes.Status503ServiceUnavailable];
+        foreach (var refusal in any.Concat(refusals)) endpoint.Produces<ErrorEnvelope>(refusal);
+        return endpoint.WithName(name).WithSummary(summary);
+    }
 }

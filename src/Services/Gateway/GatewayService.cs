@@ -34,23 +34,29 @@ public sealed class GatewayService : Service
     {
         bus.AddConsumer<LiveFacts, LiveQueue>();
         bus.AddRequestClient<FindTemplate>(RequestTimeout.After(s: 10));
+        bus.AddRequestClient<FindSnapshot>(RequestTimeout.After(s: 10));
         bus.AddRequestClient<HoldCredits>(RequestTimeout.After(s: 20));
         bus.AddRequestClient<PrepareRender>(RequestTimeout.After(m: 3));
     }
 
+    static readonly System.Diagnostics.Metrics.Meter Meter = new("FlatRender.Gateway");
+
     public override void Map(IEndpointRouteBuilder routes)
     {
+        var hub = routes.ServiceProvider.GetRequiredService<LiveHub>();
+        Meter.CreateObservableGauge("flatrender_sockets", () => hub.Count.Sockets, description: "Live sockets open.");
+        Meter.CreateObservableGauge("flatrender_watched_renders", () => hub.Count.Renders, description: "Renders that sockets watch.");
         var renders = routes.MapGroup("/v1/renders").Needs(Permission.RendersRead).WithTags("renders");
         // Images travel inside, as data: URIs.
-        renders.MapPost("", Renders.SubmitAsync).WithMetadata(new Microsoft.AspNetCore.Mvc.RequestSizeLimitAttribute(64L << 20)).Needs(Permission.RendersWrite);
-        renders.MapGet("", Renders.ListAsync);
-        renders.MapGet("{id}", Renders.GetAsync);
-        renders.MapPost("{id}/cancel", Renders.CancelAsync).Needs(Permission.RendersWrite);
-        renders.MapPost("{id}/retry", Renders.RetryAsync).Needs(Permission.RendersWrite);
-        renders.MapGet("{id}/events", Timeline.ListAsync);
-        renders.MapGet("{id}/waiting", Waiting.ExplainAsync).Produces<WaitExplained>();
-        renders.MapGet("{id}/film", Renders.FilmAsync).DisableRequestTimeout();
-        renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync);
+        renders.MapPost("", Renders.SubmitAsync).Tells<RenderView>("SubmitRender", "Submits a render: 202 once it is stored; what is wrong with it is said all at once.", 202, 402, 404, 413, 415, 422).WithMetadata(new Microsoft.AspNetCore.Mvc.RequestSizeLimitAttribute(64L << 20)).Needs(Permission.RendersWrite);
+        renders.MapGet("", Renders.ListAsync).Tells<Page<RenderView>>("ListRenders", "The tenant's renders, newest first.", 200, 422);
+        renders.MapGet("{id}", Renders.GetAsync).Tells<RenderView>("GetRender", "One render, with its progress of the moment.", 200, 404).Produces(304);
+        renders.MapPost("{id}/cancel", Renders.CancelAsync).Tells<RenderView>("CancelRender", "Cancels a render; what was not used of its price goes back.", 202, 404, 409, 415, 422).Needs(Permission.RendersWrite);
+        renders.MapPost("{id}/retry", Renders.RetryAsync).Tells<RenderView>("RetryRender", "Tries a failed render again.", 202, 402, 404, 409, 415, 422).Needs(Permission.RendersWrite);
+        renders.MapGet("{id}/events", Timeline.ListAsync).Tells<Page<TimelineEntry>>("ListRenderEvents", "A render's history, fact by fact.", 200, 404, 422);
+        renders.MapGet("{id}/film", Renders.FilmAsync).Tells("GetFilm", "The film, whole or in ranges.", 200, "video/mp4", 404, 409, 416).Produces(206, null, "video/mp4").Produces(304).DisableRequestTimeout();
+        renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync).Tells("GetThumbnail", "A picture from the film.", 200, "image/jpeg", 404, 409, 416).Produces(206, null, "image/jpeg").Produces(304);
+        renders.MapGet("{id}/waiting", Waiting.ExplainAsync).Tells<WaitExplained>("ExplainWait", "Why a render waits.", 200, 404);
         LiveDoor.Map(routes);
     }
 }

@@ -14,6 +14,7 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
     public string Name => ProjectionName;
     public string Schema => "gateway";
     public bool SkipsUnknown => true;
+    public int Revision => 2;
 
     public Task CreateAsync(NpgsqlConnection db, string schema, CancellationToken cancel) => db.RunAsync($"""
         CREATE TABLE IF NOT EXISTS {schema}.job_view (
@@ -22,6 +23,8 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
             version bigint NOT NULL,
             step text NOT NULL,
             created_at timestamptz NOT NULL,
+            film_digest text NULL,
+            thumbnail_digest text NULL,
             view jsonb NOT NULL
         );
         CREATE INDEX IF NOT EXISTS job_view_of_tenant ON {schema}.job_view (tenant_id, created_at DESC);
@@ -29,34 +32,35 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
 
     public async Task ApplyAsync(NpgsqlConnection db, string schema, IReadOnlyList<RecordedEvent> batch, CancellationToken cancel)
     {
-        var rows = (await db.QueryAsync($"SELECT job_id, tenant_id, version, view::text FROM {schema}.job_view WHERE job_id = ANY ($1)",
-            row => new Row(row.GetGuid(0), row.GetGuid(1), row.GetInt64(2), Read(row.GetString(3))), cancel, batch.Select(e => e.StreamId).Distinct().ToArray())).ToDictionary(r => r.Id);
+        var rows = (await db.QueryAsync($"SELECT job_id, tenant_id, version, view::text, film_digest, thumbnail_digest FROM {schema}.job_view WHERE job_id = ANY ($1)",
+            row => new Row(row.GetGuid(0), row.GetGuid(1), row.GetInt64(2), Read(row.GetString(3)), row.Text(4), row.Text(5)), cancel, batch.Select(e => e.StreamId).Distinct().ToArray())).ToDictionary(r => r.Id);
         var changed = new Dictionary<Guid, Row>();
         foreach (var e in batch)
         {
             var before = rows.GetValueOrDefault(e.StreamId);
             if (before?.Version >= e.Version || e.Fact(vocabulary) is not IAboutRender fact || Apply(before?.View, fact, e) is not { } view) continue;
-            rows[e.StreamId] = changed[e.StreamId] = new Row(e.StreamId, fact is JobQueued queued ? queued.TenantId.Value : before!.Tenant, e.Version, view);
+            rows[e.StreamId] = changed[e.StreamId] = new Row(e.StreamId, fact is JobQueued queued ? queued.TenantId.Value : before!.Tenant, e.Version, view, fact is JobDone film ? film.Film.Digest : before?.Film, fact is JobDone done ? done.Film.ThumbnailDigest : before?.Thumbnail);
         }
         if (changed.Count > 0) await StoreAsync(db, schema, [.. changed.Values], cancel);
     }
 
     static Task StoreAsync(NpgsqlConnection db, string schema, Row[] rows, CancellationToken cancel) => db.RunAsync($"""
-        INSERT INTO {schema}.job_view (job_id, tenant_id, version, step, created_at, view)
-        SELECT r.job_id, r.tenant_id, r.version, r.step, r.created_at, r.view::jsonb FROM unnest($1, $2, $3, $4, $5, $6) AS r (job_id, tenant_id, version, step, created_at, view)
-        ON CONFLICT (job_id) DO UPDATE SET version = excluded.version, step = excluded.step, view = excluded.view
+        INSERT INTO {schema}.job_view (job_id, tenant_id, version, step, created_at, view, film_digest, thumbnail_digest)
+        SELECT r.job_id, r.tenant_id, r.version, r.step, r.created_at, r.view::jsonb, r.film, r.thumbnail FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS r (job_id, tenant_id, version, step, created_at, view, film, thumbnail)
+        ON CONFLICT (job_id) DO UPDATE SET version = excluded.version, step = excluded.step, view = excluded.view, film_digest = excluded.film_digest, thumbnail_digest = excluded.thumbnail_digest
         """, cancel,
         Array.ConvertAll(rows, r => r.Id), Array.ConvertAll(rows, r => r.Tenant), Array.ConvertAll(rows, r => r.Version), Array.ConvertAll(rows, r => r.View.Step),
-        Array.ConvertAll(rows, r => r.View.CreatedAt), Array.ConvertAll(rows, r => JsonSerializer.Serialize(r.View, Wire.Json)));
+        Array.ConvertAll(rows, r => r.View.CreatedAt), Array.ConvertAll(rows, r => JsonSerializer.Serialize(r.View, Wire.Json)),
+        Array.ConvertAll(rows, r => r.Film), Array.ConvertAll(rows, r => r.Thumbnail));
 
-    sealed record Row(Guid Id, Guid Tenant, long Version, RenderView View);
+    sealed record Row(Guid Id, Guid Tenant, long Version, RenderView View, string? Film, string? Thumbnail);
 
     static RenderView Read(string json) => JsonSerializer.Deserialize<RenderView>(json, Wire.Json)!;
 
     static RenderView? Apply(RenderView? view, IAboutRender fact, RecordedEvent at) => (view, fact) switch
     {
         (null, JobQueued e) => new RenderView(e.JobId, e.Title, Step.Queued, 0, 0, e.Film.Frames, null, null, 0, e.Film.Width, e.Film.Height, Rate(e.Film), e.Film.Seconds, e.Priority, false, e.Reason,
-            at.Timestamp, null, null, null, null, null, null, null, null, e.Warnings, new Dictionary<string, double> { ["plan"] = e.PlanSeconds }),
+            at.Timestamp, null, null, null, null, null, null, null, null, e.Warnings, new Dictionary<string, double> { ["plan"] = e.PlanSeconds }, e.Needs?.Template, e.ProjectId, e.SnapshotId),
         (null, _) => null,
         (_, JobRequeued e) => view with { Step = Step.Queued, Reason = e.Reason, ErrorCode = null, TraceId = null, FinishedAt = null },
         (_, JobRendering e) => view with { Step = Step.Rendering, Reason = e.Reason, StartedAt = view.StartedAt ?? e.StartedAt },
@@ -91,14 +95,26 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
     public async Task<(RenderView? View, long Version)> FindVersionAsync(TenantId tenant, JobId id, CancellationToken cancel) => (await database.QueryAsync(
         "SELECT view::text, version FROM gateway.job_view WHERE job_id = $1 AND tenant_id = $2", row => ((RenderView?)Read(row.GetString(0)), row.GetInt64(1)), cancel, id.Value, tenant.Value)).SingleOrDefault();
 
-    /// <summary>Newest first. <paramref name="step"/> null: any.</summary>
-    public async Task<Page<RenderView>> ListAsync(TenantId tenant, string? step, int page, int size, CancellationToken cancel)
+    /// <returns>The digests of film and thumbnail; null where the tenant has no such render, or it has none yet.</returns>
+    public async Task<(string Film, string Thumbnail)?> FindFilmAsync(TenantId tenant, JobId id, CancellationToken cancel) => (await database.QueryAsync(
+        "SELECT film_digest, thumbnail_digest FROM gateway.job_view WHERE job_id = $1 AND tenant_id = $2 AND film_digest IS NOT NULL", row => ((string, string)?)(row.GetString(0), row.GetString(1)), cancel, id.Value, tenant.Value)).SingleOrDefault();
+
+    /// <summary>Newest first.</summary>
+    public async Task<Page<RenderView>> ListAsync(TenantId tenant, RenderFilter filter, int page, int size, CancellationToken cancel)
     {
-        var total = await database.QueryAsync("SELECT count(*) FROM gateway.job_view WHERE tenant_id = $1 AND ($2::text IS NULL OR step = $2)", row => row.GetInt64(0), cancel, tenant.Value, step);
-        var items = await database.QueryAsync("""
-            SELECT view::text FROM gateway.job_view WHERE tenant_id = $1 AND ($2::text IS NULL OR step = $2)
-            ORDER BY created_at DESC, job_id LIMIT $3 OFFSET $4
-            """, row => Read(row.GetString(0)), cancel, tenant.Value, step, size, (long)(page - 1) * size);
+        const string matching = """
+            FROM gateway.job_view WHERE tenant_id = $1 AND ($2::text IS NULL OR step = $2) AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)
+            AND ($5::text IS NULL OR position(lower($5) IN lower(view->>'title')) > 0) AND ($6::text IS NULL OR view->>'project_id' = $6)
+            """;
+        object?[] values = [tenant.Value, filter.Step, filter.From?.ToUniversalTime(), filter.To?.ToUniversalTime(), filter.Title, filter.Project?.ToString()];
+        var total = await database.QueryAsync($"SELECT count(*) {matching}", row => row.GetInt64(0), cancel, values);
+        var items = await database.QueryAsync($"SELECT view::text {matching} ORDER BY created_at DESC, job_id LIMIT $7 OFFSET $8", row => Read(row.GetString(0)), cancel, [.. values, size, (long)(page - 1) * size]);
         return new(items, page, size, total.Single());
     }
 }
+
+/// <summary>Which renders; null: any.</summary>
+/// <param name="From">Submitted then or later.</param>
+/// <param name="To">Submitted before.</param>
+/// <param name="Title">Part of it.</param>
+public sealed record RenderFilter(string? Step, DateTimeOffset? From, DateTimeOffset? To, string? Title, ProjectId? Project);

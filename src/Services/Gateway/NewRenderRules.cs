@@ -10,7 +10,8 @@ public sealed class NewRenderRules : AbstractValidator<NewRender>
 
     public NewRenderRules()
     {
-        RuleFor(r => r.TemplateId).Must(id => id.Value != Guid.Empty).WithErrorCode("MISSING").WithMessage("Name the template by its template_id.");
+        RuleFor(r => r.TemplateId).Must((r, _) => new object?[] { r.TemplateId, r.ProjectId, r.SnapshotId }.Count(of => of is not null) == 1).WithErrorCode("MISSING").WithMessage("Name exactly one of template_id, project_id and snapshot_id.");
+        RuleFor(r => r.Inputs).Must((r, _) => r is { ProjectId: null, SnapshotId: null } || r is { Inputs: null, Width: null, Height: null, Fps: null, Background: null }).WithErrorCode("NOT_TOGETHER").WithMessage("A project or snapshot has its own inputs, size, rate and background.");
         RuleFor(r => r.Priority).InclusiveBetween(0, 100).WithErrorCode("BAD_PRIORITY").WithMessage("A priority is 0 (lowest) to 100, not {PropertyValue}.");
         RuleFor(r => r.Fps).MaximumLength(LongestRate).WithErrorCode("BAD_FPS").WithMessage("A frame rate looks like 30, 29.97 or 30000/1001.");
         RuleFor(r => r.Inputs).Must(inputs => inputs is null || inputs.Count <= MostInputs).WithErrorCode("TOO_MANY_INPUTS").WithMessage($"At most {MostInputs} fields may be filled in.");

@@ -14,7 +14,7 @@ static class Renders
 
     public static async Task<IResult> SubmitAsync(NewRender ask, [FromHeader(Name = "Idempotency-Key")] string? key, HttpContext http, Submission submission, CancellationToken cancel)
     {
-        if (key is { Length: 0 or > 200 }) return Refuse.Invalid("BAD_KEY", "An Idempotency-Key has 1 to 200 characters.");
+        if (key is not null && (key.Length is 0 or > 200 || key.Contains('\0'))) return Refuse.Invalid("BAD_KEY", "An Idempotency-Key has 1 to 200 characters.");
         if (Rules.Problems(ask) is { Count: > 0 } problems) return Refuse.Invalid("BAD_REQUEST", problems[0].Message, problems);
         var (view, refusal) = await submission.SubmitAsync(Caller.Of(http), ask, key, cancel);
         if (refusal is not null)
@@ -28,18 +28,22 @@ static class Renders
         return Results.Json(view, Wire.Json, statusCode: StatusCodes.Status202Accepted);
     }
 
-    public static async Task<IResult> ListAsync(HttpContext http, JobViews views, LiveProgress live, CancellationToken cancel, int page = 1, int page_size = 20, string? step = null)
+    /// <param name="from">Submitted then or later (ISO 8601).</param>
+    /// <param name="to">Submitted before.</param>
+    /// <param name="title">Part of the title.</param>
+    public static async Task<IResult> ListAsync(HttpContext http, JobViews views, LiveProgress live, CancellationToken cancel, int page = 1, int page_size = 20, string? step = null, DateTimeOffset? from = null, DateTimeOffset? to = null, string? title = null, ProjectId? project_id = null)
     {
         if (Paging.Problem(page, page_size) is { } problem) return problem;
-        var found = await views.ListAsync(Caller.Of(http).TenantId, step, page, page_size, cancel);
+        if (step is not null && !Step.All.Contains(step)) return Refuse.Invalid("BAD_STEP", $"A step is one of {string.Join(", ", Step.All)}.");
+        var found = await views.ListAsync(Caller.Of(http).TenantId, new(step, from, to, title, project_id), page, page_size, cancel);
         return Results.Json(found with { Items = [.. found.Items.Select(live.Complete)] }, Wire.Json);
     }
 
     public static async Task<IResult> GetAsync(JobId id, HttpContext http, JobViews views, LiveProgress live, CancellationToken cancel) =>
-        await views.FindAsync(Caller.Of(http).TenantId, id, cancel) is { } view ? Results.Json(live.Complete(view), Wire.Json) : Missing(id);
+        await views.FindAsync(Caller.Of(http).TenantId, id, cancel) is { } view ? Tagged.Json(http, live.Complete(view)) : Missing(id);
 
     public static Task<IResult> CancelAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections, CancellationToken cancel) =>
-        TellAsync(id, http, views, live, bus, projections,
+        TellAsync(id, given, http, views, live, bus, projections,
             view => Step.IsTerminal(view.Step) && view.Step != Step.Cancelled ? Refuse.Conflict("NOT_CANCELLABLE", $"The render is {view.Step} already.") : null,
             (view, by) => new CancelRender(id, by, given?.Reason ?? "cancelled by its owner", view.Progress),
             view => view.Step == Step.Cancelled, cancel);
@@ -48,21 +52,20 @@ static class Renders
     {
         var tenant = Caller.Of(http).TenantId;
         if (await views.FindAsync(tenant, id, cancel) is { Step: Step.Failed } failed && await till.HoldAgainAsync(tenant, failed, cancel) is { } unpaid) return unpaid;
-        return await TellAsync(id, http, views, live, bus, projections,
+        return await TellAsync(id, given, http, views, live, bus, projections,
             view => view.Step is Step.Done or Step.Cancelled ? Refuse.Conflict("NOT_RETRYABLE", $"The render is {view.Step}; only a failed one can be retried.") : null,
             (_, by) => new RetryRender(id, by, given?.Reason ?? "retried by its owner"),
             view => view.Step != Step.Failed, cancel);
     }
 
-    public static Task<IResult> FilmAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, CancellationToken cancel) =>
-        FileAsync(id, http, views, blobs, streams, film => film.Digest, "video/mp4", "film.mp4", cancel);
+    public static Task<IResult> FilmAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, CancellationToken cancel) => FileAsync(id, http, views, blobs, film => film.Film, "video/mp4", "film.mp4", cancel);
 
-    public static Task<IResult> ThumbnailAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, CancellationToken cancel) =>
-        FileAsync(id, http, views, blobs, streams, film => film.ThumbnailDigest, "image/jpeg", null, cancel);
+    public static Task<IResult> ThumbnailAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, CancellationToken cancel) => FileAsync(id, http, views, blobs, film => film.Thumbnail, "image/jpeg", null, cancel);
 
-    static async Task<IResult> TellAsync(JobId id, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections,
+    static async Task<IResult> TellAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections,
         Func<RenderView, IResult?> refuse, Func<RenderView, string, object> message, Func<RenderView, bool> done, CancellationToken cancel)
     {
+        if (given?.Reason is { } reason && (reason.Length > 1000 || reason.Contains('\0'))) return Refuse.Invalid("BAD_REASON", "A reason has at most 1000 characters.");
         var caller = Caller.Of(http);
         var (view, version) = await views.FindVersionAsync(caller.TenantId, id, cancel);
         if (view is null) return Missing(id);
@@ -74,13 +77,13 @@ static class Renders
         return refuse(view) ?? Results.Json(live.Complete(view), Wire.Json, statusCode: StatusCodes.Status202Accepted);
     }
 
-    static async Task<IResult> FileAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Streams streams, Func<FilmFile, string> which, string type, string? name, CancellationToken cancel)
+    static async Task<IResult> FileAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, Func<(string Film, string Thumbnail), string> which, string type, string? name, CancellationToken cancel)
     {
-        if (await views.FindAsync(Caller.Of(http).TenantId, id, cancel) is not { } view) return Missing(id);
-        if (view.Step != Step.Done) return Refuse.Conflict("NOT_DONE", $"The render is {view.Step}: there is no film yet.");
-        var done = (await streams.ReadAsync(id.Value, cancel)).Select(e => e.Type == "render.job.done.v1" ? e.Fact(Vocabulary.All) : null).OfType<JobDone>().Last();
-        var digest = which(done.Film);
-        return Results.File(blobs.PathOf(digest), type, name, entityTag: new($"\"{digest}\""), enableRangeProcessing: true);
+        var tenant = Caller.Of(http).TenantId;
+        if (await views.FindFilmAsync(tenant, id, cancel) is not { } film)
+            return await views.FindAsync(tenant, id, cancel) is { } view ? Refuse.Conflict("NOT_DONE", $"The render is {view.Step}: there is no film yet.") : Missing(id);
+        var digest = which(film);
+        return blobs.Exists(digest) ? Results.File(blobs.PathOf(digest), type, name, entityTag: new($"\"{digest}\""), enableRangeProcessing: true) : Refuse.Unavailable("The file is not in this place's store.");
     }
 
     static IResult Missing(JobId id) => Refuse.NotFound($"Render {id}");

@@ -36,9 +36,12 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
         if (key is not null && await views.FindAsync(caller.TenantId, id, cancel) is { } known) return (known, null);
 
         await using var scope = scopes.CreateAsyncScope();
-        var found = await scope.ServiceProvider.GetRequiredService<IRequestClient<FindTemplate>>()
-            .GetResponse<FoundTemplate>(new FindTemplate(caller.TenantId, ask.TemplateId), cancel);
-        if (found.Message.Template is not { } template) return (null, Refuse.NotFound($"Template {ask.TemplateId}"));
+        var source = await SourceAsync(scope.ServiceProvider, caller, ask, cancel);
+        if (source.Refusal is not null) return (null, source.Refusal);
+        var templateId = source.Snapshot?.TemplateId ?? ask.TemplateId!.Value;
+        var found = await scope.ServiceProvider.GetRequiredService<IRequestClient<FindTemplate>>().GetResponse<FoundTemplate>(new FindTemplate(caller.TenantId, templateId), cancel);
+        if (found.Message.Template is not { } template) return (null, Refuse.NotFound($"Template {templateId}"));
+        if (source.Snapshot is { } shot) ask = ask with { Inputs = shot.Inputs, Width = shot.Width, Height = shot.Height, Fps = shot.Fps, Background = shot.Background };
 
         var (inputs, _) = await blobs.SaveAsync(JsonSerializer.SerializeToUtf8Bytes(ask.Inputs ?? new Dictionary<string, string>(), Wire.Json), cancel);
         var began = clock.GetTimestamp();
@@ -55,11 +58,19 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
         if (await till.HoldAsync(new HoldCredits(id, caller.TenantId, Attempt: 1, AfterOrder: 0, Price.OfMinor(film.Film.Width, film.Film.Height, film.Film.Frames)), cancel) is { } unpaid) return (null, unpaid);
         var planSeconds = Math.Round(clock.GetElapsedTime(began).TotalSeconds, 4);
         var since = clock.GetTimestamp();
-        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(ask.TemplateId, ask.Tags is { Count: > 0 } tags ? tags : null)), cancel);
+        await bus.Publish(new SubmitRender(id, caller.TenantId, caller.UserId, template.Name, film.TemplateDigest, film.Film, ask.Priority ?? 50, film.Warnings, planSeconds, new Needs(templateId, ask.Tags is { Count: > 0 } tags ? tags : null), source.Snapshot?.ProjectId, source.Snapshot?.SnapshotId), cancel);
 
         // Accepted means stored: the answer waits for the first fact to be committed and seen.
         if (!await projections.WaitForAsync(JobViews.ProjectionName, id.Value, 1, CommitPatience, cancel))
             return (null, Refuse.Unavailable($"The render was not stored within {clock.GetElapsedTime(since).TotalSeconds:F0} s. Send it again with the same Idempotency-Key: it will not be made twice."));
         return (await views.FindAsync(caller.TenantId, id, cancel), null);
+    }
+
+    // A project is rendered as it is now: as a snapshot, which stays.
+    static async Task<(SnapshotView? Snapshot, IResult? Refusal)> SourceAsync(IServiceProvider services, Caller caller, NewRender ask, CancellationToken cancel)
+    {
+        if (ask.TemplateId is not null) return (null, null);
+        var found = await services.GetRequiredService<IRequestClient<FindSnapshot>>().GetResponse<FoundSnapshot>(new FindSnapshot(caller.TenantId, ask.SnapshotId, ask.ProjectId, $"user {caller.UserId}"), cancel);
+        return found.Message.Snapshot is { } snapshot ? (snapshot, null) : (null, Refuse.NotFound(ask.SnapshotId is { } id ? $"Snapshot {id}" : $"Project {ask.ProjectId}"));
     }
 }

@@ -39,6 +39,7 @@ static class Doors
         app.Use(SayHeadersAsync);
         app.Use(TellRefusalsAsync);
         app.UseEnvelope();
+        app.UseDocumentPages();
         app.UseRouting();
         app.UseCors();
         app.UseAuthentication();
