@@ -1,3 +1,5 @@
+using System.Text.Json;
+using FlatRender.Contracts;
 using Npgsql;
 
 namespace FlatRender.EventStore;
@@ -35,6 +37,22 @@ public sealed class Alongside(EventStoreOptions options, Wake wake, TimeProvider
         while (await rows.ReadAsync(cancel)) accepted++;
         if (accepted < units.Count) throw new ConcurrencyException(streams[0].Key, 0);
     }
+
+    /// <summary>Puts messages about one stream into the agenda, due at once: sent after the caller's commit and never without it, by whichever process looks first.</summary>
+    /// <param name="db">In a transaction.</param>
+    public async Task AskAsync(NpgsqlConnection db, Guid streamId, IReadOnlyCollection<object> messages, string actor, CancellationToken cancel)
+    {
+        if (messages.Count == 0) return;
+        var headers = FactHeaders.Of(actor, null).Unsigned;
+        await db.RunAsync($"""
+            INSERT INTO {options.Schema}.agenda (kind, stream_id, due, type, data, headers)
+            SELECT 'ask', $1, $2, m.type, m.data::jsonb, $3::text::jsonb FROM unnest($4::text[], $5::text[]) WITH ORDINALITY AS m (type, data, n) ORDER BY m.n
+            """, cancel, streamId, clock.GetUtcNow(), headers,
+            messages.Select(m => options.Vocabulary.NameOf(m.GetType())).ToArray(), messages.Select(m => JsonSerializer.Serialize(m, m.GetType(), Wire.Json)).ToArray());
+    }
+
+    /// <summary>Wakes who sends the agenda: once the transaction has committed.</summary>
+    public void Asked() => wake.Committed(facts: false, agenda: true);
 
     /// <summary>Wakes who waits for facts: once the transaction has committed. Forgotten, they are seen at the next poll.</summary>
     public void Committed() => wake.Committed(facts: true, agenda: false);

@@ -52,7 +52,7 @@ public sealed partial class Relay(EventStoreOptions options, IFactTarget target,
             }
             await lead.BeatWhileAsync(target.PublishAsync(facts, stopping), stopping);
             await reader.SaveAsync(stopping);
-            tally.Relay(facts.Count);
+            tally.Relay(facts);
         }
     }
 

@@ -10,7 +10,7 @@ public sealed class Tally
     static readonly Counter<long> BatchCount = Meter.CreateCounter<long>("flatrender_store_batches", description: "Appends sent to the database.");
     static readonly Counter<long> ReadCount = Meter.CreateCounter<long>("flatrender_store_reads", description: "Memories or versions read because the cache had none or was doubted.");
     static readonly Counter<long> ConflictCount = Meter.CreateCounter<long>("flatrender_store_conflicts", description: "Units refused because their stream had moved on.");
-    static readonly Counter<long> RelayedCount = Meter.CreateCounter<long>("flatrender_relay_facts", description: "Facts handed to the broker and confirmed.");
+    static readonly Counter<long> RelayedCount = Meter.CreateCounter<long>("flatrender_relay_facts", description: "Facts handed to the broker and confirmed, by type.");
     static readonly Counter<long> SentCount = Meter.CreateCounter<long>("flatrender_agenda_sent", description: "Asks and reminders handed to the broker and confirmed.");
     static readonly Counter<long> UnknownCount = Meter.CreateCounter<long>("flatrender_unknown_words", description: "Stored names that this build does not know.");
 
@@ -32,7 +32,12 @@ public sealed class Tally
 
     internal void Read() => Add(ref _reads, ReadCount, 1);
     internal void Conflict() => Add(ref _conflicts, ConflictCount, 1);
-    internal void Relay(int facts) => Add(ref _relayed, RelayedCount, facts);
+    internal void Relay(IReadOnlyList<RecordedEvent> facts)
+    {
+        Interlocked.Add(ref _relayed, facts.Count);
+        foreach (var (type, count) in facts.CountBy(f => f.Type)) RelayedCount.Add(count, new KeyValuePair<string, object?>("type", type));
+    }
+
     internal void Send(int messages) => Add(ref _sent, SentCount, messages);
     internal void UnknownWord() => Add(ref _unknown, UnknownCount, 1);
 

@@ -128,6 +128,15 @@ public sealed class Vocabulary
         Word<CaptureCredits>("ask.capture_credits"),
         Word<RefundCredits>("ask.refund_credits"),
 
+        // What the farm has to report: asks of the pipeline to hear it.
+        Word<WorkStarted>("ask.hear_work_started"),
+        Word<FramesRendered>("ask.hear_frames_rendered"),
+        Word<FramesAccepted>("ask.hear_frames_accepted"),
+        Word<FramesRejected>("ask.hear_frames_rejected"),
+        Word<FilmAccepted>("ask.hear_film_accepted"),
+        Word<FilmRejected>("ask.hear_film_rejected"),
+        Word<RendererFailed>("ask.hear_renderer_failed"),
+
         Word<QueueOverdue>("remind.queue_overdue"),
         Word<RenderingStalled>("remind.rendering_stalled"),
         Word<ValidationOverdue>("remind.validation_overdue"),

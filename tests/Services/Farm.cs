@@ -17,7 +17,7 @@ sealed class Farm
     {
         _database = database;
         var log = new FarmLog(database.Source, new Alongside(new EventStoreOptions { DataSource = database.Source }, new Wake(), Clock));
-        Book = new WorkBook(database.Source, log, TellAsync, Clock, new LiveBoard(TellAsync, Clock));
+        Book = new WorkBook(database.Source, log, Clock, new LiveBoard((_, _) => Task.CompletedTask, Clock));
         Nodes = new NodeBook(database.Source, log, Clock);
         State = new FarmState(database.Source, new DoorTally(), Clock);
     }
@@ -27,20 +27,31 @@ sealed class Farm
     public NodeBook Nodes { get; }
     public FarmState State { get; }
 
-    /// <summary>What the pipeline was told.</summary>
-    public List<object> Told { get; } = [];
+    readonly List<object> _told = [];
+    long _heard;
+
+    /// <summary>What the pipeline is told: what was committed to the agenda.</summary>
+    public List<object> Told
+    {
+        get
+        {
+            using var command = _database.Source.CreateCommand("SELECT id, type, data::text FROM eventstore.agenda WHERE id > $1 ORDER BY id");
+            command.Parameters.Add(new Npgsql.NpgsqlParameter { Value = _heard });
+            using var rows = command.ExecuteReader();
+            while (rows.Read())
+            {
+                _heard = rows.GetInt64(0);
+                _told.Add(Vocabulary.All.Read(rows.GetString(1), rows.GetString(2)));
+            }
+            return _told;
+        }
+    }
 
     /// <summary>A farm on which nothing has happened yet.</summary>
     public static async Task<Farm> OpenAsync(OwnDatabase database)
     {
-        await database.Source.RunAsync("TRUNCATE render.jobs, render.tasks, render.failures, render.nodes, render.limits, eventstore.mt_events, eventstore.mt_streams CASCADE", default);
+        await database.Source.RunAsync("TRUNCATE render.jobs, render.tasks, render.failures, render.nodes, render.limits, eventstore.mt_events, eventstore.mt_streams, eventstore.agenda CASCADE", default);
         return new Farm(database);
-    }
-
-    Task TellAsync(object message, CancellationToken cancel)
-    {
-        if (message is not RenderProgress) Told.Add(message);
-        return Task.CompletedTask;
     }
 
     public static PlanFrames Plan(JobId job, TenantId tenant, int order = 1, int priority = 50, int frames = 100, string? template = null, params string[] tags) =>

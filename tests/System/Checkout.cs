@@ -8,6 +8,7 @@ static class Checkout
     public static string Root { get; } = Find();
 
     public static string Program => Built("Cli", "FlatRender.Cli");
+    public static string Host => Built("Host", "FlatRender.Host");
     public static string Engine => Path.Combine(Root, "src/Services/NodeAgent/skottie/engine.mjs");
     public static string TitleCard => Path.Combine(Root, "samples/title-card/template.json");
     public static string Nowruz => Path.Combine(Root, "samples/nowruz/template.json");

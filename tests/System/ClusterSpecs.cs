@@ -9,7 +9,7 @@ namespace FlatRender.SystemTests;
 
 /// <summary>The same binary apart, over RabbitMQ: what is promised of one process is promised of many.</summary>
 [Collection(ClusterTests.Name)]
-public sealed class ClusterSpecs(Clustered cluster) : IAsyncLifetime
+public sealed partial class ClusterSpecs(Clustered cluster) : IAsyncLifetime
 {
     static readonly string[] s_small = ["--size", "160x90", "--fps", "30"];
 
@@ -40,6 +40,7 @@ public sealed class ClusterSpecs(Clustered cluster) : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("broker-1", 15)]
     [InlineData("database", 2)]
     public async Task Without_broker_or_database_nothing_is_ready_nothing_is_accepted_and_nothing_is_lost(string part, int signal)
     {
@@ -107,6 +108,42 @@ public sealed class ClusterSpecs(Clustered cluster) : IAsyncLifetime
         // The same message, so it comes back for the same reason.
         await Wait.UntilAsync("it was taken up again", async () => (await cluster.At.RunAsync("cluster", "deadletters")).Output.Contains(id));
     }
+
+    [Fact]
+    public async Task Every_metric_that_dashboard_and_alerts_name_is_told_by_a_running_server()
+    {
+        var watch = Path.Combine(Checkout.Root, "compose/watch");
+        var named = MetricName().Matches(File.ReadAllText(Path.Combine(watch, "alerts.yml")) + File.ReadAllText(Path.Combine(watch, "dashboard.json"))).Select(m => m.Groups[1].Value).ToHashSet();
+        var told = new HashSet<string>();
+        using var http = new HttpClient();
+        foreach (var host in cluster.Note.Parts.Where(p => p.Kind is ClusterPart.Render or ClusterPart.Gateway))
+            told.UnionWith((await http.GetStringAsync(host.Url + "/metrics")).Split('\n').Where(l => l.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(l => l.Split(' ')[2]));
+        named.Count.ShouldBeGreaterThan(10);
+        named.Except(told).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task The_brokers_definitions_are_what_the_servers_declare()
+    {
+        using var definitions = JsonDocument.Parse(File.ReadAllText(Path.Combine(Checkout.Root, "compose/broker/definitions.json")));
+        await using var connection = await new RabbitMQ.Client.ConnectionFactory { Uri = new Uri(cluster.Note.Nodes[0].Url) }.CreateConnectionAsync();
+        await using var channel = await connection.CreateChannelAsync();
+        // Declaring a thing otherwise than it is closes the channel.
+        foreach (var exchange in definitions.RootElement.GetProperty("exchanges").EnumerateArray())
+        {
+            await channel.ExchangeDeclarePassiveAsync(exchange.GetProperty("name").GetString()!);
+            await channel.ExchangeDeclareAsync(exchange.GetProperty("name").GetString()!, exchange.GetProperty("type").GetString()!, durable: exchange.GetProperty("durable").GetBoolean(), autoDelete: false);
+        }
+        foreach (var queue in definitions.RootElement.GetProperty("queues").EnumerateArray())
+        {
+            await channel.QueueDeclarePassiveAsync(queue.GetProperty("name").GetString()!);
+            await channel.QueueDeclareAsync(queue.GetProperty("name").GetString()!, durable: true, exclusive: false, autoDelete: false,
+                queue.GetProperty("arguments").EnumerateObject().ToDictionary(a => a.Name, a => (object?)a.Value.GetString()));
+        }
+    }
+
+    [System.Text.RegularExpressions.GeneratedRegex(@"\b((?:flatrender|http_server)_[a-z_]+?)(?:_bucket|_sum|_count)?\b(?![a-z_])")]
+    private static partial System.Text.RegularExpressions.Regex MetricName();
 
     async Task<TemplateId> TemplateAsync()
     {

@@ -40,7 +40,7 @@ public sealed class HistorySpecs(Farm farm)
     public async Task Every_history_is_legal_and_every_memory_is_its_fold()
     {
         await farm.OnceAsync(farm.At.Write("history.json", SmallLottie.Of()));
-        var histories = (await farm.At.Book.FactsAsync()).GroupBy(f => f.Stream).ToArray();
+        var histories = (await farm.At.Book.FactsAsync()).Where(f => f.Type.StartsWith("render.job.", StringComparison.Ordinal)).GroupBy(f => f.Stream).ToArray();
         histories.ShouldNotBeEmpty();
         foreach (var history in histories)
         {
@@ -53,6 +53,34 @@ public sealed class HistorySpecs(Farm farm)
             }
             var fold = history.Aggregate(RenderJob.Unborn(history.Key), (memory, f) => memory.Apply(f.Fact));
             (await farm.At.Book.MemoryAsync(history.Key)).ShouldBe(fold);
+        }
+    }
+
+    [Fact]
+    public async Task The_shell_replays_exports_and_verifies_a_render_and_rebuilds_what_is_shown_of_it()
+    {
+        var film = await farm.OnceAsync(farm.At.Write("history.json", SmallLottie.Of()));
+        var now = await SaysAsync("audit", "replay", $"{film.JobId}");
+        now.ShouldContain("\"state\": \"Done\"");
+        s_plain.ShouldAllBe(type => now.Contains(type));
+        var first = await SaysAsync("audit", "replay", $"{film.JobId}", "--at", "1");
+        first.ShouldContain("\"state\": \"Queued\"");
+        first.ShouldNotContain("render.job.rendering.v1");
+
+        var exported = (await SaysAsync("audit", "export", $"{film.JobId}")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement).ToArray();
+        exported.Select(e => e.GetProperty("type").GetString()).ShouldBe(s_plain);
+        exported.Select(e => e.GetProperty("stream_id").GetGuid()).Distinct().ShouldHaveSingleItem().ToString().ShouldBe($"{film.JobId}");
+        (await SaysAsync("audit", "export", "--all")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Length.ShouldBeGreaterThanOrEqualTo(exported.Length);
+
+        (await SaysAsync("audit", "verify")).ShouldContain(" 0 findings");
+        (await SaysAsync("audit", "verify", "--since", $"{exported[0].GetProperty("seq").GetInt64()}")).ShouldContain(" 0 findings");
+        (await SaysAsync("projections", "rebuild", "job_view")).ShouldContain("job_view is rebuilt");
+
+        async Task<string> SaysAsync(params string[] words)
+        {
+            var said = await farm.At.RunAsync(words);
+            said.ExitCode.ShouldBe(0, $"{string.Join(' ', words)}: {said}");
+            return said.Output;
         }
     }
 

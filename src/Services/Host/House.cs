@@ -46,7 +46,8 @@ static class House
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = 8 << 20;
         });
-        builder.Logging.AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Information)
+        builder.AddObservation(options);
+        builder.Logging.SetMinimumLevel(LogLevel.Information)
             .AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning).AddFilter("MassTransit", LogLevel.Warning).AddFilter("Npgsql", LogLevel.Warning);
         builder.Services.ConfigureHttpJsonOptions(json => Wire.Configure(json.SerializerOptions));
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(20));
@@ -59,7 +60,7 @@ static class House
         builder.Services.AddEventStore(store => store.Broker = options.Deployment.Broker);
         if (options.Live is { } live) builder.Services.AddSingleton(live);
         foreach (var service in options.Services) service.Register(builder.Services);
-        if (!options.Deployment.InMemory) builder.Services.AddSingleton(options).AddSingleton<DeadLetters>().AddHostedService(s => s.GetRequiredService<DeadLetters>());
+        if (!options.Deployment.InMemory) builder.Services.AddSingleton<DeadLetters>().AddHostedService(s => s.GetRequiredService<DeadLetters>());
         builder.Services.AddMassTransit(bus => Bus.Configure(bus, options));
         builder.Services.Configure<MassTransitHostOptions>(host => host.WaitUntilStarted = true);
 
@@ -70,6 +71,7 @@ static class House
         app.UseDoors();
         app.MapGet("/health/live", () => Results.Json(new { status = "live" })).AllowAnonymous();
         app.MapGet("/health/ready", ReadyAsync).AllowAnonymous();
+        app.MapMetrics();
         app.MapDocuments();
         foreach (var service in options.Services) service.Map(app);
         return app;

@@ -15,7 +15,9 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, IHostApp
     static readonly TimeSpan Rest = TimeSpan.FromSeconds(1), LongestRest = TimeSpan.FromSeconds(30);
 
     readonly ConcurrentDictionary<NodeId, (DateTimeOffset Until, int Times)> _resting = [];
-    long? _open;
+
+    // Since when every look at the book has succeeded.
+    long _looking = clock.GetTimestamp(), _looked = clock.GetTimestamp();
 
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
@@ -37,16 +39,17 @@ sealed class Dispatcher(WorkBook work, NodeBook nodes, NodeCalls calls, IHostApp
             {
                 // Whatever it was, the book stays as it is and the next look tries again: one bad row must not stop everybody's work.
                 log.LogError(e, "The dispatcher could not hand out work");
+                _looking = clock.GetTimestamp();
             }
         }
     }
 
     async Task SweepAsync(CancellationToken cancel)
     {
-        // While the door was closed, nobody could be heard: a host that was away gives every node its time first, from when it listens.
-        if (!life.ApplicationStarted.IsCancellationRequested) return;
-        _open ??= clock.GetTimestamp();
-        if (clock.GetElapsedTime(_open.Value) < NodeBook.LostAfter) return;
+        // While the door was closed, or this process asleep, or its database away, nobody could be heard: every node is given its time first.
+        if (!life.ApplicationStarted.IsCancellationRequested || clock.GetElapsedTime(_looked) > NodeBook.LostAfter) _looking = clock.GetTimestamp();
+        _looked = clock.GetTimestamp();
+        if (clock.GetElapsedTime(_looking) < NodeBook.LostAfter) return;
         foreach (var lost in await nodes.LoseSilentAsync(cancel)) log.LogWarning("Node {Node} ({Id}) has been silent for {Seconds} s: its work goes to others", lost.Name, lost.Id, NodeBook.LostAfter.TotalSeconds);
         await work.SweepAsync(cancel);
     }

@@ -3,13 +3,13 @@ using Npgsql;
 
 namespace FlatRender.Render;
 
-/// <summary>The farm's transactions: rows, and the facts that tell of them, in one commit.</summary>
+/// <summary>The farm's transactions: rows, the facts that tell of them, and what the pipeline must hear, in one commit.</summary>
 sealed class FarmLog(NpgsqlDataSource database, Alongside history)
 {
     const string Actor = "farm";
 
     /// <summary>Locks go jobs first, then nodes, then streams: nobody waits in a circle.</summary>
-    /// <param name="change">May add to the facts: those about pieces go to their render's stream of pieces, those about nodes to the node's.</param>
+    /// <param name="change">May add to what is told. Facts about pieces go to their render's stream of pieces, those about nodes to the node's; reports go to the agenda, and from there to the pipeline.</param>
     public async Task<T> WriteAsync<T>(Func<NpgsqlConnection, List<object>, Task<T>> change, CancellationToken cancel)
     {
         List<object> facts = [];
@@ -18,11 +18,13 @@ sealed class FarmLog(NpgsqlDataSource database, Alongside history)
         {
             await using var transaction = await db.BeginTransactionAsync(cancel);
             result = await change(db, facts);
-            await history.AppendAsync(db, [.. facts.Select(Placed)], Actor, cancel);
+            foreach (var report in facts.OfType<IAboutOrder>()) await history.AskAsync(db, report.JobId.Value, [report], Actor, cancel);
+            await history.AppendAsync(db, [.. facts.Where(f => f is not IAboutOrder).Select(Placed)], Actor, cancel);
             await transaction.CommitAsync(cancel);
         }
 
         if (facts.Count > 0) history.Committed();
+        if (facts.OfType<IAboutOrder>().Any()) history.Asked();
         return result;
     }
 

@@ -40,7 +40,7 @@ sealed partial class WorkBook
             {
                 var taken = await TakeAsync(x, id, which, reason, countsAgainstIt, cancel, values);
                 if (job is not null && job.Stage != "stopped" && countsAgainstIt && taken.Count > 0 && await SilencesAsync(x.Db, id, cancel) is >= MaxExpiries and var nodes)
-                    x.Reports.Add(new RendererFailed(id, job.Order, "NODES_LOST", $"{nodes} nodes fell silent over one piece of it"));
+                    x.Told.Add(new RendererFailed(id, job.Order, "NODES_LOST", $"{nodes} nodes fell silent over one piece of it"));
                 return null;
             }, cancel);
     }
@@ -57,7 +57,7 @@ sealed partial class WorkBook
             WHERE t.job_id = old.job_id AND t.kind = old.kind AND t.chunk = old.chunk
             RETURNING t.kind, t.chunk, t.epoch, old.lease_id, old.node_id
             """, row => new ChunkExpired(id, row.GetString(0), row.GetInt32(1), row.GetInt32(2), new LeaseId(row.GetGuid(3)), new NodeId(row.GetGuid(4)), reason), cancel, [.. values, id.Value]);
-        x.Facts.AddRange(taken);
+        x.Told.AddRange(taken);
         foreach (var piece in taken) live.Ended(piece.LeaseId);
         return [.. taken.Select(t => (t.NodeId, t.LeaseId))];
     }
@@ -95,18 +95,18 @@ sealed partial class WorkBook
     {
         await x.Db.RunAsync("UPDATE render.tasks SET state = 'done', result = $4::text::jsonb, lease_until = NULL WHERE job_id = $1 AND kind = $2 AND chunk = $3",
             cancel, job.Id.Value, piece.Kind, piece.Chunk, JsonSerializer.Serialize(result, Wire.Json));
-        x.Facts.Add(new ChunkCompleted(job.Id, piece.Kind, piece.Chunk, piece.Epoch, piece.Lease, piece.Node, result.Times.Cpu));
+        x.Told.Add(new ChunkCompleted(job.Id, piece.Kind, piece.Chunk, piece.Epoch, piece.Lease, piece.Node, result.Times.Cpu));
         // Each segment is checked as soon as it is there, by another node where there is one; the pipeline asks for the verdict when all are.
         if (piece.Kind == "render")
             await x.Db.RunAsync("INSERT INTO render.tasks (job_id, kind, chunk, first, count, state, not_before, avoid) SELECT job_id, 'validate', chunk, first, count, 'waiting', $3, ARRAY[node_id] FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND chunk = $2 ON CONFLICT DO NOTHING",
                 cancel, job.Id.Value, piece.Chunk, clock.GetUtcNow());
         if (result is TaskValidated { MissingFrames.Count: > 0 } or TaskValidated { CorruptFrames.Count: > 0 }) await RejectAsync(x, job, piece, (TaskValidated)result, cancel);
-        if (result is TaskAssembled { Film: null } spoilt) x.Facts.Add(new ChunkRejected(job.Id, piece.Kind, piece.Chunk, piece.Epoch, piece.Node, "FRAMES_BAD", [.. spoilt.MissingFrames, .. spoilt.CorruptFrames], spoilt.Reason));
+        if (result is TaskAssembled { Film: null } spoilt) x.Told.Add(new ChunkRejected(job.Id, piece.Kind, piece.Chunk, piece.Epoch, piece.Node, "FRAMES_BAD", [.. spoilt.MissingFrames, .. spoilt.CorruptFrames], spoilt.Reason));
         await PraiseAsync(x, job, piece, cancel);
     }
 
     // It is the drawn chunk that is rejected, not its check.
-    static async Task RejectAsync(Change x, FarmJob job, Piece check, TaskValidated verdict, CancellationToken cancel) => x.Facts.AddRange(await x.Db.QueryAsync(
+    static async Task RejectAsync(Change x, FarmJob job, Piece check, TaskValidated verdict, CancellationToken cancel) => x.Told.AddRange(await x.Db.QueryAsync(
         "SELECT epoch, node_id FROM render.tasks WHERE job_id = $1 AND kind = 'render' AND chunk = $2",
         row => new ChunkRejected(job.Id, "render", check.Chunk, row.GetInt32(0), new NodeId(row.GetGuid(1)), "FRAMES_BAD", [.. verdict.MissingFrames, .. verdict.CorruptFrames], verdict.Reason), cancel, job.Id.Value, check.Chunk));
 

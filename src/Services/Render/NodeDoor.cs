@@ -51,9 +51,13 @@ static class NodeDoor
         // A result is its files: one that names a file which never came, or is gone, is no result.
         var lost = FilesOf(result).FirstOrDefault(digest => !Blobs.IsDigest(digest) || !blobs.Exists(digest));
         if (lost is not null) result = new TaskFailed(result.LeaseId, result.Epoch, result.Times, "NODE_FAULT", $"The result names the file {lost}, which is not here.");
-        return await work.CompleteAsync(id, result, cancel)
-            ? Results.NoContent()
-            : Refuse.Conflict("LEASE_LOST", $"Lease {result.LeaseId}, epoch {result.Epoch}, is not this node's any more; the result is not wanted.");
+        if (await work.CompleteAsync(id, result, cancel))
+        {
+            FarmMeters.Took(result);
+            return Results.NoContent();
+        }
+
+        return Refuse.Conflict("LEASE_LOST", $"Lease {result.LeaseId}, epoch {result.Epoch}, is not this node's any more; the result is not wanted.");
     }
 
     static IEnumerable<string> FilesOf(NodeResult result) => result switch

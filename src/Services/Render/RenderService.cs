@@ -21,9 +21,7 @@ public sealed class RenderService : Service
 
     public override void Register(IServiceCollection services)
     {
-        services.AddSingleton<Tell>(s => (message, cancel) => message is RenderProgress or LivePart
-            ? s.GetRequiredService<IBus>().Publish(message, message.GetType(), Passing, cancel)
-            : s.GetRequiredService<IBus>().Publish(message, message.GetType(), cancel));
+        services.AddSingleton<Tell>(s => (message, cancel) => s.GetRequiredService<IBus>().Publish(message, message.GetType(), Passing, cancel));
         services.AddSingleton<Preparation>();
         services.AddSingleton<FarmLog>();
         services.AddSingleton<WorkBook>();
@@ -50,6 +48,7 @@ public sealed class RenderService : Service
 
     public override void Map(IEndpointRouteBuilder routes)
     {
+        _ = FarmMeters.All;
         var nodes = routes.MapGroup("/v1/nodes").ForNodes().WithTags("nodes").WithMetadata(new RequestSizeLimitAttribute(NodeDoor.MaxBody)).AddEndpointFilter(Bodies.Whole);
         nodes.MapPost("", NodeDoor.RegisterAsync).Accepts<NodeRegistration>("application/json").Tells<NodeWelcome>("RegisterNode", "A node is there, with nothing under way.", 200, 413, 415, 422);
         nodes.MapPost("{id}/heartbeat", NodeDoor.HeartbeatAsync).Accepts<NodeHeartbeat>("application/json").Tells<NodeOrders>("Beat", "A node lives, and works on these leases.", 200, 404, 413, 415, 422);

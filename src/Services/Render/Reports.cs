@@ -22,12 +22,12 @@ sealed partial class WorkBook
         live.Settle(job.Id, job.Film.Frames, counts.DrawnFrames);
         if (job.Stage == "rendering" && job.StartedOrder < job.Order && await FirstNodeAsync(x.Db, job.Id, counts, cancel) is { } first)
         {
-            x.Reports.Add(new WorkStarted(job.Id, job.Order, first));
+            x.Told.Add(new WorkStarted(job.Id, job.Order, first));
             await x.Db.RunAsync("UPDATE render.jobs SET started_order = work_order WHERE job_id = $1", cancel, job.Id.Value);
         }
 
         if (job.ReportedOrder >= job.Order || await VerdictAsync(x.Db, job, counts, cancel) is not { } verdict) return;
-        x.Reports.Add(verdict);
+        x.Told.Add(verdict);
         if (verdict is FilmAccepted) live.Forget(job.Id);
         await x.Db.RunAsync("UPDATE render.jobs SET reported_order = work_order WHERE job_id = $1", cancel, job.Id.Value);
     }

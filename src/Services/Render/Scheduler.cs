@@ -66,7 +66,6 @@ sealed partial class WorkBook
     public async Task<NodeTask?> LeaseAsync(NodeId node, CancellationToken cancel)
     {
         var lease = new LeaseId(Ids.New());
-        List<object> reports = [];
         var leased = await log.WriteAsync(async (db, facts) =>
         {
             await db.RunAsync("SELECT pg_advisory_xact_lock($1)", cancel, Turn);
@@ -79,13 +78,11 @@ sealed partial class WorkBook
                 if (await LockAsync(db, next[0].Job, cancel) is not { } job || await TakeUpAsync(db, job, node, lease, next[0].Kind, next[0].Chunk, cancel) is not { } task) continue;
                 facts.Add(new ChunkLeased(job.Id, task.Kind, task.Chunk, task.First, task.Count, task.Epoch, lease, node));
                 if (job.StartedOrder < job.Order) await ReportAsync(x, job, cancel);
-                reports = x.Reports;
                 return task with { Segments = task.Kind == "render" ? [] : await SegmentsAsync(db, task, cancel) };
             }
         }, cancel);
         if (leased is null) return null;
         live.Leased(lease, leased.Job.Id);
-        foreach (var report in reports) await tell(report, cancel);
         return TaskOf(lease, leased);
     }
 

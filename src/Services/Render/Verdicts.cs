@@ -31,18 +31,18 @@ sealed partial class WorkBook
                 avoid = CASE WHEN $7 = ANY (avoid) THEN avoid ELSE avoid || $7 END
             WHERE job_id = $1 AND kind = $2 AND chunk = $3
             """, cancel, job.Id.Value, piece.Kind, piece.Chunk, failures, $"{failed.Code}: {failed.Reason}", clock.GetUtcNow() + backoff, piece.Node.Value);
-        x.Facts.Add(new ChunkRejected(job.Id, piece.Kind, piece.Chunk, piece.Epoch, piece.Node, failed.Code, [], failed.Reason));
+        x.Told.Add(new ChunkRejected(job.Id, piece.Kind, piece.Chunk, piece.Epoch, piece.Node, failed.Code, [], failed.Reason));
         await x.Db.RunAsync("INSERT INTO render.failures (job_id, kind, chunk, epoch, node_id, code, at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             cancel, job.Id.Value, piece.Kind, piece.Chunk, piece.Epoch, piece.Node.Value, failed.Code, clock.GetUtcNow());
         if (IsCrash(failed.Code))
         {
             await x.Db.RunAsync("UPDATE render.nodes SET crashes = crashes + 1 WHERE node_id = $1", cancel, piece.Node.Value);
-            x.Facts.Add(new NodeCrashed(piece.Node, job.Id, piece.Kind, piece.Chunk, failed.Code, failed.Reason));
+            x.Told.Add(new NodeCrashed(piece.Node, job.Id, piece.Kind, piece.Chunk, failed.Code, failed.Reason));
         }
 
         if (job.Stage != "stopped" && await IsHopelessAsync(x, job, piece, failed, failures, cancel) is { } reason)
         {
-            x.Reports.Add(new RendererFailed(job.Id, job.Order, IsCrash(failed.Code) ? "AE_REPEATED_CRASH" : failed.Code, reason));
+            x.Told.Add(new RendererFailed(job.Id, job.Order, IsCrash(failed.Code) ? "AE_REPEATED_CRASH" : failed.Code, reason));
             // No node is to blame for it any more.
             await x.Db.RunAsync("UPDATE render.failures SET verdict = 'template' WHERE job_id = $1 AND verdict IS NULL", cancel, job.Id.Value);
         }
@@ -83,7 +83,7 @@ sealed partial class WorkBook
             """, row => (Node: new NodeId(row.GetGuid(0)), Blamed: row.GetInt32(1), Ended: row.GetInt32(2)), cancel,
             guilty.Distinct().ToArray(), MaxBlamed, BlamedShare, clock.GetUtcNow() - NodeBook.LostAfter);
         foreach (var (node, blamed, ended) in bad)
-            await NodeBook.QuarantineAsync(x.Db, x.Facts, node, "farm", $"it failed at {blamed} pieces that others did, and did {Count(ended, "other")} itself", cancel);
+            await NodeBook.QuarantineAsync(x.Db, x.Told, node, "farm", $"it failed at {blamed} pieces that others did, and did {Count(ended, "other")} itself", cancel);
     }
 
     static string Count(int n, string what) => $"{n} {what}{(n == 1 ? "" : "s")}";

@@ -11,17 +11,15 @@ sealed record FarmJob(JobId Id, TenantId Tenant, int Order, string Stage, string
     public double ComputeSeconds => Math.Round(Spent.GetValueOrDefault("cpu"), 3);
 }
 
-/// <summary>How the farm speaks to the pipeline and to whoever watches: the bus, or a test that listens.</summary>
+/// <summary>How the farm speaks to whoever watches: the bus, or a test that listens.</summary>
 delegate Task Tell(object message, CancellationToken cancel);
 
-/// <summary>What a change leaves to be told once it is committed: reports to the pipeline, facts to history.</summary>
-sealed record Change(NpgsqlConnection Db, List<object> Facts)
-{
-    public List<object> Reports { get; } = [];
-}
+/// <summary>A change under way, in its transaction.</summary>
+/// <param name="Told">What is told once it is committed: facts to history, reports to the pipeline.</param>
+sealed record Change(NpgsqlConnection Db, List<object> Told);
 
-/// <summary>The farm's book of jobs and tasks. Each change of a job happens under its row's lock, and what the pipeline must hear of it is told after the commit.</summary>
-sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, Tell tell, TimeProvider clock, LiveBoard live)
+/// <summary>The farm's book of jobs and tasks. Each change of a job happens under its row's lock, and what the pipeline must hear of it is committed with it.</summary>
+sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, TimeProvider clock, LiveBoard live)
 {
     /// <summary>There is new work, or a free slot: wakes the dispatcher.</summary>
     public Signal News { get; } = new();
@@ -111,18 +109,17 @@ sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, Tell tell,
         News.Raise();
     }
 
-    /// <summary>Changes one job under its lock, sees what that means for it, commits, then tells the pipeline.</summary>
+    /// <summary>Changes one job under its lock, sees what that means for it, and commits what the pipeline is to be told with it.</summary>
     /// <param name="change">Returns the job as it is now, or null where nothing changed; may add to what is told.</param>
     async Task ChangeAsync(JobId id, Func<Change, FarmJob?, Task<FarmJob?>> change, CancellationToken cancel)
     {
-        var reports = await log.WriteAsync(async (db, facts) =>
+        await log.WriteAsync(async (db, facts) =>
         {
             var x = new Change(db, facts);
             var job = await change(x, await LockAsync(db, id, cancel));
             if (job is not null) await ReportAsync(x, job, cancel);
-            return x.Reports;
+            return job;
         }, cancel);
-        foreach (var report in reports) await tell(report, cancel);
         News.Raise();
     }
 
