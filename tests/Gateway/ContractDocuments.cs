@@ -35,8 +35,16 @@ static partial class ContractDocuments
 
     static readonly Dictionary<string, string> Tags = new()
     {
-        ["auth"] = "Signing in and out.", ["users"] = "A tenant's people.", ["api-keys"] = "Keys for a tenant's own programs.", ["credits"] = "What a tenant has to spend.", ["templates"] = "What films are made from.",
-        ["projects"] = "A template with what is filled in, and what it was at some time.", ["renders"] = "Films in the making.", ["support"] = "For who helps and who audits.", ["nodes"] = "Render nodes.", ["files"] = "Blobs.",
+        ["auth"] = "Signing in and out.",
+        ["users"] = "A tenant's people.",
+        ["api-keys"] = "Keys for a tenant's own programs.",
+        ["credits"] = "What a tenant has to spend.",
+        ["templates"] = "What films are made from.",
+        ["projects"] = "A template with what is filled in, and what it was at some time.",
+        ["renders"] = "Films in the making.",
+        ["support"] = "For who helps and who audits.",
+        ["nodes"] = "Render nodes.",
+        ["files"] = "Blobs.",
     };
 
     public static IServiceCollection AddContractDocuments(this IServiceCollection services)
@@ -98,7 +106,9 @@ static partial class ContractDocuments
             ["openapi"] = "3.0.4",
             ["info"] = new JsonObject
             {
-                ["title"] = one.Title, ["description"] = one.Description, ["version"] = "1.0.0",
+                ["title"] = one.Title,
+                ["description"] = one.Description,
+                ["version"] = "1.0.0",
                 ["contact"] = new JsonObject { ["name"] = "FlatRender" },
                 ["license"] = new JsonObject { ["name"] = "Apache-2.0", ["url"] = "https://www.apache.org/licenses/LICENSE-2.0.html" },
             },
@@ -152,13 +162,18 @@ static partial class ContractDocuments
             {
                 ["schemas"] = new JsonObject
                 {
-                    ["Error"] = Local(schemas["ErrorEnvelope"]!), ["ErrorBody"] = Local(schemas["ErrorBody"]!), ["Problem"] = Local(schemas["Problem"]!),
+                    ["Error"] = Local(schemas["ErrorEnvelope"]!),
+                    ["ErrorBody"] = Local(schemas["ErrorBody"]!),
+                    ["Problem"] = Local(schemas["Problem"]!),
                     ["PaginatedResponse"] = new JsonObject
                     {
-                        ["type"] = "object", ["description"] = "One page of a list; the items are described where the list is.", ["required"] = new JsonArray("page", "page_size", "total"),
+                        ["type"] = "object",
+                        ["description"] = "One page of a list; the items are described where the list is.",
+                        ["required"] = new JsonArray("page", "page_size", "total"),
                         ["properties"] = new JsonObject
                         {
-                            ["page"] = new JsonObject { ["type"] = "integer", ["format"] = "int32", ["minimum"] = 1 }, ["page_size"] = new JsonObject { ["type"] = "integer", ["format"] = "int32", ["minimum"] = 1 },
+                            ["page"] = new JsonObject { ["type"] = "integer", ["format"] = "int32", ["minimum"] = 1 },
+                            ["page_size"] = new JsonObject { ["type"] = "integer", ["format"] = "int32", ["minimum"] = 1 },
                             ["total"] = new JsonObject { ["type"] = "integer", ["format"] = "int64", ["minimum"] = 0, ["description"] = "On all pages together." },
                         },
                     },
