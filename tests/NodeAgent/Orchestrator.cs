@@ -17,7 +17,8 @@ public sealed class Orchestrator : IAsyncDisposable
 {
     public const string Token = "node-token-of-the-tests", Secret = "orchestrator-secret-of-the-tests";
     readonly WebApplication _app;
-    readonly HttpClient _http = new();
+    // A node refuses too large a body before it has come: a client that did not ask first may meet a closed pipe instead of the answer.
+    readonly HttpClient _http = new(new SocketsHttpHandler { Expect100ContinueTimeout = TestTime.Patience });
     readonly Channel<NodeResult> _results = Channel.CreateUnbounded<NodeResult>();
     readonly Channel<NodeRegistration> _registrations = Channel.CreateUnbounded<NodeRegistration>();
     readonly ConcurrentDictionary<Guid, TaskCompletionSource<NodeResult>> _waiting = [];
@@ -129,6 +130,7 @@ public sealed class Orchestrator : IAsyncDisposable
         var at = timestamp ?? TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
         using var request = new HttpRequestMessage(method, node + path);
         if ((sent ?? body).Length > 0) request.Content = new ByteArrayContent(sent ?? body);
+        request.Headers.ExpectContinue = (sent ?? body).Length > 0;
         if (signed)
         {
             request.Headers.Add(NodeHeaders.Signature, NodeSignature.Of(secret, method.Method, path, body, at, nonce));
