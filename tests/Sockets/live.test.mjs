@@ -168,8 +168,8 @@ test('five messages a second pass, the sixth is complained of', async () => {
 })
 
 test('a token that expires while its client watches', async () => {
-  const tenant = server.psql(`SELECT data->>'tenant_id' FROM eventstore.mt_events LIMIT 1`)
   const job = await submit(server)
+  const tenant = server.psql(`SELECT data->>'tenant_id' FROM eventstore.mt_events WHERE stream_id = '${job}' AND version = 1`)
   const client = new Client(server, job, { token: server.token({ tenant, seconds: 3 }) })
   await client.of('hello')
   const reader = new Client(server, job, { token: server.token({ tenant, permissions: ['renders:read'] }) })
