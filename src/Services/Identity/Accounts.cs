@@ -56,12 +56,8 @@ public sealed partial class Accounts(NpgsqlDataSource database, IPasswordHasher<
     public Task<Account?> FindAsync(string email, CancellationToken cancel) => OneAsync("email = $1", cancel, Normal(email));
     public Task<Account?> FindAsync(TenantId tenant, UserId id, CancellationToken cancel) => OneAsync("user_id = $1 AND tenant_id = $2", cancel, id.Value, tenant.Value);
 
-    public async Task<Page<UserView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel)
-    {
-        var total = await database.QueryAsync("SELECT count(*) FROM identity.users WHERE tenant_id = $1", row => row.GetInt64(0), cancel, tenant.Value);
-        var found = await database.QueryAsync($"SELECT {Columns} FROM identity.users WHERE tenant_id = $1 ORDER BY created_at, user_id LIMIT $2 OFFSET $3", Read, cancel, tenant.Value, size, (long)(page - 1) * size);
-        return new([.. found.Select(a => a.View)], page, size, total.Single());
-    }
+    public Task<Page<UserView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel) =>
+        database.PageAsync(Columns, "FROM identity.users WHERE tenant_id = $1", "created_at, user_id", row => Read(row).View, page, size, cancel, tenant.Value);
 
     public async Task<bool> HasTenantAsync(TenantId tenant, CancellationToken cancel) =>
         tenant == Caller.Owner.TenantId || (await database.QueryAsync("SELECT 1 FROM identity.tenants WHERE tenant_id = $1", row => row.GetInt32(0), cancel, tenant.Value)).Count > 0;

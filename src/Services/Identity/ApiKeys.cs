@@ -38,12 +38,8 @@ public sealed class ApiKeys(NpgsqlDataSource database, Telling telling, TimeProv
         return true;
     }
 
-    public async Task<Page<ApiKeyView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel)
-    {
-        var total = await database.QueryAsync("SELECT count(*) FROM identity.api_keys WHERE tenant_id = $1", row => row.GetInt64(0), cancel, tenant.Value);
-        var found = await database.QueryAsync("SELECT api_key_id, name, scopes, created_at, revoked_at FROM identity.api_keys WHERE tenant_id = $1 ORDER BY created_at DESC, api_key_id LIMIT $2 OFFSET $3",
-            row => new ApiKeyView(row.GetGuid(0), row.GetString(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<DateTimeOffset>(3), row.IsDBNull(4) ? null : row.GetFieldValue<DateTimeOffset>(4)),
-            cancel, tenant.Value, size, (long)(page - 1) * size);
-        return new(found, page, size, total.Single());
-    }
+    public Task<Page<ApiKeyView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel) => database.PageAsync(
+        "api_key_id, name, scopes, created_at, revoked_at", "FROM identity.api_keys WHERE tenant_id = $1", "created_at DESC, api_key_id",
+        row => new ApiKeyView(row.GetGuid(0), row.GetString(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<DateTimeOffset>(3), row.IsDBNull(4) ? null : row.GetFieldValue<DateTimeOffset>(4)),
+        page, size, cancel, tenant.Value);
 }
