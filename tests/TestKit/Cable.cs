@@ -2,27 +2,34 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
-namespace FlatRender.EventStore.Tests;
+namespace FlatRender.TestKit;
 
-/// <summary>A cable to the broker that can be cut, or made to swallow what the broker answers.</summary>
-sealed class Cable : IAsyncDisposable
+/// <summary>A cable to a server (broker, database) that can be cut, or made to swallow what the server answers.</summary>
+public sealed class Cable : IAsyncDisposable
 {
-    readonly Uri _broker;
+    readonly Uri _server;
     readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    readonly ConcurrentDictionary<Socket, byte> _sockets = [];
+    readonly ConcurrentDictionary<Socket, int> _sockets = [];
     readonly CancellationTokenSource _end = new();
     readonly Task _accepting;
     volatile TaskCompletionSource _answers = Done();
 
-    public Cable(string broker)
+    /// <param name="server">Its address: amqp://..., tcp://...</param>
+    public Cable(string server)
     {
-        _broker = new Uri(broker);
+        _server = new Uri(server);
         _listener.Start();
         _accepting = AcceptAsync();
     }
 
-    /// <summary>The broker's address by way of this cable.</summary>
-    public string Address => new UriBuilder(_broker) { Host = "127.0.0.1", Port = ((IPEndPoint)_listener.LocalEndpoint).Port }.Uri.ToString();
+    /// <summary>Its near end.</summary>
+    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    /// <summary>The server's address by way of this cable.</summary>
+    public string Address => new UriBuilder(_server) { Host = "127.0.0.1", Port = Port }.Uri.ToString();
+
+    /// <summary>Whether the server's client at this port is the far end of it.</summary>
+    public bool Carries(int port) => _sockets.Values.Contains(port);
 
     /// <summary>Whoever is connected is so no longer; whoever tries again, is.</summary>
     public void Cut()
@@ -30,7 +37,7 @@ sealed class Cable : IAsyncDisposable
         foreach (var socket in _sockets.Keys) Drop(socket);
     }
 
-    /// <summary>What is said to the broker arrives; what it answers does not.</summary>
+    /// <summary>What is said to the server arrives; what it answers does not.</summary>
     public void HoldAnswers() => _answers = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     async Task AcceptAsync()
@@ -47,21 +54,23 @@ sealed class Cable : IAsyncDisposable
 
     async Task CarryAsync(Socket client)
     {
-        var broker = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        (_sockets[client], _sockets[broker]) = (0, 0);
+        var server = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        (_sockets[client], _sockets[server]) = (0, 0);
         try
         {
-            await broker.ConnectAsync(_broker.Host, _broker.Port is > 0 and var port ? port : 5672, _end.Token);
-            await Task.WhenAny(PumpAsync(client, broker, answers: false), PumpAsync(broker, client, answers: true));
+            client.NoDelay = true;
+            await server.ConnectAsync(_server.Host, _server.Port is > 0 and var port ? port : 5672, _end.Token);
+            _sockets.TryUpdate(server, ((IPEndPoint)server.LocalEndPoint!).Port, 0);
+            await Task.WhenAny(PumpAsync(client, server, answers: false), PumpAsync(server, client, answers: true));
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {
-            // Cut, or the broker is away: the client sees its connection closed.
+            // Cut, or the server is away: the client sees its connection closed.
         }
         finally
         {
             Drop(client);
-            Drop(broker);
+            Drop(server);
         }
     }
 
