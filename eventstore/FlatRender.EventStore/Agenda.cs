@@ -1,15 +1,13 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using FlatRender.Contracts;
-using MassTransit;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace FlatRender.EventStore;
 
 /// <summary>Asks and reminders: sent when due, deleted when RabbitMQ has confirmed or, in memory, when consumed. A crash in between sends again under the same message id.</summary>
-public sealed partial class Agenda(EventStoreOptions options, IServiceProvider services, Wake wake, Tally tally, TimeProvider clock, ILogger<Agenda> log)
+public sealed partial class Agenda(EventStoreOptions options, IAgendaTarget target, Wake wake, Tally tally, TimeProvider clock, ILogger<Agenda> log)
 {
     internal const int Batch = 200;
 
@@ -17,25 +15,21 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
     internal static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     static readonly TimeSpan Later = TimeSpan.FromMinutes(1);
-
-    /// <summary>A client may wait for ever for a broker that went away in the middle of a publish.</summary>
-    static readonly TimeSpan ConfirmedWithin = TimeSpan.FromSeconds(15);
     static readonly ActivitySource Source = new("FlatRender.EventStore");
 
     readonly SemaphoreSlim _one = new(1);
-    readonly InFlight? _inFlight = options.InMemory ? new InFlight(wake, clock) : null;
+    readonly InFlight? _inFlight = target.InFlight;
     readonly ConcurrentQueue<long> _confirmed = [];
-    bool _observing;
-    volatile IBus? _open;
+    volatile bool _open;
 
     /// <summary>Whether this process sends what its own units ask for as soon as they are committed.</summary>
-    internal bool SendsAtOnce => _open is not null;
+    internal bool SendsAtOnce => _open;
 
     /// <summary>From now on messages reach somebody.</summary>
-    internal void Open()
+    internal async Task OpenAsync(CancellationToken cancel)
     {
-        var bus = Bus();
-        if (options.SendAtOnce) _open = bus;
+        await target.ReadyAsync(cancel);
+        _open = options.SendAtOnce;
     }
 
     /// <summary>Sends what a committed unit asks for without looking it up. What cannot be sent now stays in the agenda, and is sent from there when its grace is over.</summary>
@@ -46,7 +40,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
             if (row.Kind != "ask" || row.Number == 0) continue;
             try
             {
-                await SendAsync(_open!, new Sending(row.Number, unit.StreamId, row.Type, row.Data, row.Kind, row.From.Trace, row.From.Actor), row.Message, cancel).WaitAsync(Grace, clock, cancel);
+                await SendAsync(new Sending(row.Number, unit.StreamId, row.Type, row.Data, row.Kind, row.From.Trace, row.From.Actor), row.Message, cancel).WaitAsync(Grace, clock, cancel);
             }
             catch (Exception e) when (!cancel.IsCancellationRequested)
             {
@@ -58,13 +52,6 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
             _confirmed.Enqueue(row.Number);
             if (_confirmed.Count == Batch) wake.AgendaDone();
         }
-    }
-
-    IBus Bus()
-    {
-        var bus = services.GetRequiredService<IBus>();
-        if (_inFlight is not null && !Interlocked.Exchange(ref _observing, true)) bus.ConnectConsumeObserver(_inFlight);
-        return bus;
     }
 
     /// <summary>Sends what is due, oldest first, and returns how much that was. Several processes share the rows out between them.</summary>
@@ -83,7 +70,6 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
 
     async Task<int> SendDueAloneAsync(CancellationToken cancel)
     {
-        var bus = Bus();
         await using var db = await options.DataSource.OpenConnectionAsync(cancel);
         await using var tx = await db.BeginTransactionAsync(cancel);
         if (_inFlight?.TakeEnded() is var (done, again))
@@ -99,7 +85,7 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
         foreach (var sending in unknown) NotUnderstood(sending);
         await PutOffAsync(db, [.. unknown.Select(u => u.Id)], cancel);
         // Begun in order, confirmed together.
-        await Task.WhenAll(known.Select(d => SendAsync(bus, d, options.Vocabulary.Read(d.Type, d.Data), cancel))).WaitAsync(ConfirmedWithin, clock, cancel);
+        await Task.WhenAll(known.Select(d => SendAsync(d, null, cancel)));
         if (_inFlight is null) await DeleteAsync(db, [.. known.Select(d => d.Id)], cancel);
         await tx.CommitAsync(cancel);
         tally.Send(known.Length);
@@ -127,26 +113,10 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
         FOR UPDATE SKIP LOCKED
         """, r => new Sending(r.GetInt64(0), r.GetGuid(1), r.GetString(2), r.GetString(3), r.GetString(4), r.Text(5), r.Text(6)), cancel, clock.GetUtcNow(), _inFlight?.RowIds ?? []);
 
-    async Task SendAsync(IBus bus, Sending sending, object message, CancellationToken cancel)
+    async Task SendAsync(Sending sending, object? message, CancellationToken cancel)
     {
-        var messageId = Ids.Derived(sending.StreamId, $"agenda {sending.Id}");
-        var held = _inFlight?.Add(sending.Id, sending.Kind == "remind");
         using var activity = Source.StartActivity(sending.Type, ActivityKind.Producer, sending.Trace);
-        try
-        {
-            await bus.Publish(message, message.GetType(), Pipe.Execute<PublishContext>(p =>
-            {
-                p.MessageId = messageId;
-                p.CorrelationId = sending.StreamId;
-                if (held is { } key) InFlight.Mark(p, key);
-                if (sending.Actor is not null) p.Headers.Set(FactHeaders.ActorHeader, sending.Actor);
-            }), cancel);
-        }
-        catch
-        {
-            if (held is { } key) _inFlight!.Remove(key);
-            throw;
-        }
+        await target.SendAsync(sending, message, cancel);
     }
 
     long[] TakeConfirmed()
@@ -178,6 +148,4 @@ public sealed partial class Agenda(EventStoreOptions options, IServiceProvider s
 
     [LoggerMessage(Level = LogLevel.Error, Message = "This version does not know '{Type}' (agenda row {Id}): left for one that does.")]
     partial void NotUnderstood(string type, long id);
-
-    sealed record Sending(long Id, Guid StreamId, string Type, string Data, string Kind, string? Trace, string? Actor);
 }

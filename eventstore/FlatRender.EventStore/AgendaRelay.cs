@@ -1,12 +1,10 @@
-using MassTransit;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace FlatRender.EventStore;
 
 /// <summary>Sends the agenda when it is due: woken by commits and by the next due time, with a slow poll behind both.</summary>
-public sealed partial class AgendaRelay(EventStoreOptions options, Agenda agenda, Wake wake, IServiceProvider services, TimeProvider clock, ILogger<AgendaRelay> log) : BackgroundService
+public sealed partial class AgendaRelay(EventStoreOptions options, Agenda agenda, Wake wake, TimeProvider clock, ILogger<AgendaRelay> log) : BackgroundService
 {
     readonly Signal _signal = wake.OnAgenda();
 
@@ -17,10 +15,9 @@ public sealed partial class AgendaRelay(EventStoreOptions options, Agenda agenda
         {
             try
             {
-                await services.GetRequiredService<IBusControl>().WaitForHealthStatus(BusHealthStatus.Healthy, stopping);
+                await agenda.OpenAsync(stopping);
                 if (!woken) AllWoken(await agenda.WakeAllAsync(stopping));
                 woken = true;
-                agenda.Open();
                 while (true)
                     if (await agenda.SendDueAsync(stopping) == 0)
                         await _signal.WaitAsync(await UntilNextAsync(stopping), clock, stopping);

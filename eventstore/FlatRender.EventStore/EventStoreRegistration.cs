@@ -18,7 +18,7 @@ public sealed class EventStoreOptions
 
     /// <summary>
     /// What carries messages away. "memory": MassTransit's in-memory bus, one process; what it held in a crash is asked for again at start.
-    /// rabbitmq://user:password@host:port/vhost: facts go raw to the topic exchange flatrender.events, asks and reminders through MassTransit.
+    /// rabbitmq://user:password@host:port/vhost: facts go to the topic exchange flatrender.events, asks and reminders to the exchange of their type; both raw, and confirmed.
     /// </summary>
     public string Broker { get; set; } = Memory;
 
@@ -76,9 +76,18 @@ public static class EventStoreRegistration
         services.AddSingleton<Streams>();
         services.AddSingleton<Alongside>();
         services.AddSingleton<Agenda>();
-        if (options.InMemory) services.AddSingleton<IFactTarget, BusTarget>();
-        else services.AddSingleton<IFactTarget, RabbitTarget>();
-        if (!options.InMemory) services.AddHostedService<Bell>();
+        if (options.InMemory)
+        {
+            services.AddSingleton<IFactTarget, BusTarget>();
+            services.AddSingleton<IAgendaTarget, BusAgenda>();
+        }
+        else
+        {
+            services.AddSingleton<IFactTarget, RabbitTarget>();
+            services.AddSingleton<IAgendaTarget, RabbitAgenda>();
+            services.AddHostedService<Bell>();
+        }
+
         if (!options.Relay) return services;
         services.AddHostedService<Relay>();
         services.AddHostedService<AgendaRelay>();

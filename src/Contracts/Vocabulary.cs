@@ -128,6 +128,10 @@ public sealed class Vocabulary
         Word<CaptureCredits>("ask.capture_credits"),
         Word<RefundCredits>("ask.refund_credits"),
 
+        // What people tell the pipeline.
+        Word<CancelRender>("ask.cancel_render"),
+        Word<RetryRender>("ask.retry_render"),
+
         // What the farm has to report: asks of the pipeline to hear it.
         Word<WorkStarted>("ask.hear_work_started"),
         Word<FramesRendered>("ask.hear_frames_rendered"),

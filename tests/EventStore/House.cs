@@ -37,7 +37,7 @@ sealed class House : IAsyncDisposable
         string? rabbit = null, bool pipeline = true)
     {
         var builder = Host.CreateApplicationBuilder();
-        builder.Logging.ClearProviders();
+        builder.Logging.ClearProviders(); if (rabbit is not null) builder.Logging.AddSimpleConsole(o => { o.SingleLine = true; o.TimestampFormat = "HH:mm:ss.fff "; }).SetMinimumLevel(LogLevel.Debug);
         builder.Services.AddSingleton(Limits);
         builder.Services.AddEventStore(o =>
         {
@@ -57,7 +57,11 @@ sealed class House : IAsyncDisposable
                 x.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).QueueExpiration = TimeSpan.FromMinutes(1));
                 x.UsingRabbitMq((context, transport) =>
                 {
-                    transport.Host(new Uri(rabbit.Replace("amqp://", "rabbitmq://")));
+                    transport.Host(new Uri(rabbit.Replace("amqp://", "rabbitmq://")), host =>
+                    {
+                        host.OnRefreshConnectionFactory = BrokerSocket.UseInAsync;
+                        host.PublisherConfirmation = false;
+                    });
                     transport.ConfigureJsonSerializerOptions(Wire.Configure);
                     transport.UnderstandFacts();
                     transport.ConfigureEndpoints(context);
@@ -79,22 +83,31 @@ sealed class House : IAsyncDisposable
     }
 }
 
-/// <summary>Answers each ask at once, as a farm would that never fails.</summary>
-sealed class Farm : IConsumer<PlanFrames>, IConsumer<ResumeFrames>, IConsumer<ValidateFrames>, IConsumer<AssembleFilm>
+/// <summary>Answers each ask at once, as a farm would that never fails; its reports go by the agenda, as the farm's do.</summary>
+sealed class Farm(Alongside history, EventStoreOptions store) : IConsumer<PlanFrames>, IConsumer<ResumeFrames>, IConsumer<ValidateFrames>, IConsumer<AssembleFilm>
 {
-    public async Task Consume(ConsumeContext<PlanFrames> x)
-    {
-        await x.Publish(new WorkStarted(x.Message.JobId, x.Message.Order, new NodeId(Ids.New())));
-        await x.Publish(new FramesRendered(x.Message.JobId, x.Message.Order, 1.5));
-    }
+    public Task Consume(ConsumeContext<PlanFrames> x) =>
+        ReportAsync(x.Message.JobId, new WorkStarted(x.Message.JobId, x.Message.Order, new NodeId(Ids.New())), new FramesRendered(x.Message.JobId, x.Message.Order, 1.5));
 
     // What it reported may have been lost on the way: it reports again.
-    public Task Consume(ConsumeContext<ResumeFrames> x) => x.Publish(new FramesRendered(x.Message.JobId, x.Message.Order, 1.5));
+    public Task Consume(ConsumeContext<ResumeFrames> x) => ReportAsync(x.Message.JobId, new FramesRendered(x.Message.JobId, x.Message.Order, 1.5));
 
-    public Task Consume(ConsumeContext<ValidateFrames> x) => x.Publish(new FramesAccepted(x.Message.JobId, x.Message.Order));
+    public Task Consume(ConsumeContext<ValidateFrames> x) => ReportAsync(x.Message.JobId, new FramesAccepted(x.Message.JobId, x.Message.Order));
 
     public Task Consume(ConsumeContext<AssembleFilm> x) =>
-        x.Publish(new FilmAccepted(x.Message.JobId, x.Message.Order, new FilmFile(new string('b', 64), 1000, new string('c', 64), 2, 48, 1.5)));
+        ReportAsync(x.Message.JobId, new FilmAccepted(x.Message.JobId, x.Message.Order, new FilmFile(new string('b', 64), 1000, new string('c', 64), 2, 48, 1.5)));
+
+    async Task ReportAsync(JobId job, params object[] reports)
+    {
+        await using (var db = await store.DataSource.OpenConnectionAsync())
+        {
+            await using var transaction = await db.BeginTransactionAsync();
+            await history.AskAsync(db, job.Value, reports, "farm", CancellationToken.None);
+            await transaction.CommitAsync();
+        }
+
+        history.Asked();
+    }
 }
 
 /// <summary>Waits for things to be so, by looking often; says what it was waiting for.</summary>

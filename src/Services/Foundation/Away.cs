@@ -7,6 +7,9 @@ namespace FlatRender.Foundation;
 /// <summary>Failures that say nothing of what was asked, only that the database or the broker is not there for the moment.</summary>
 public static class Away
 {
+    /// <summary>Whether a message should wait for the database here, in its consumer. For the broker it must not: it comes again by itself, and a consumer that waits keeps the connection from ending.</summary>
+    public static bool IsDatabase(Exception failure) => failure is NpgsqlException ? Is(failure) : failure.InnerException is { } inner && IsDatabase(inner);
+
     public static bool Is(Exception? failure) => failure switch
     {
         null => false,

@@ -28,6 +28,7 @@ public sealed class GatewayService : Service
         services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning));
         services.AddSingleton<Till>();
         services.AddSingleton<Submission>();
+        services.AddSingleton<Verbs>();
         services.AddProjection<JobViews>();
         services.TryAddSingleton(new MessageFile(null));
         services.AddSingleton<MessageRoutes>();

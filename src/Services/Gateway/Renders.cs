@@ -42,17 +42,17 @@ static class Renders
     public static async Task<IResult> GetAsync(JobId id, HttpContext http, JobViews views, LiveProgress live, CancellationToken cancel) =>
         await views.FindAsync(Caller.Of(http).TenantId, id, cancel) is { } view ? Tagged.Json(http, live.Complete(view)) : Missing(id);
 
-    public static Task<IResult> CancelAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections, CancellationToken cancel) =>
-        TellAsync(id, given, http, views, live, bus, projections,
+    public static Task<IResult> CancelAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, Verbs verbs, Projections projections, CancellationToken cancel) =>
+        TellAsync(id, given, http, views, live, verbs, projections,
             view => Step.IsTerminal(view.Step) && view.Step != Step.Cancelled ? Refuse.Conflict("NOT_CANCELLABLE", $"The render is {view.Step} already.") : null,
             (view, by) => new CancelRender(id, by, given?.Reason ?? "cancelled by its owner", view.Progress),
             view => view.Step == Step.Cancelled, cancel);
 
-    public static async Task<IResult> RetryAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, Till till, IBus bus, Projections projections, CancellationToken cancel)
+    public static async Task<IResult> RetryAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, Till till, Verbs verbs, Projections projections, CancellationToken cancel)
     {
         var tenant = Caller.Of(http).TenantId;
         if (await views.FindAsync(tenant, id, cancel) is { Step: Step.Failed } failed && await till.HoldAgainAsync(tenant, failed, cancel) is { } unpaid) return unpaid;
-        return await TellAsync(id, given, http, views, live, bus, projections,
+        return await TellAsync(id, given, http, views, live, verbs, projections,
             view => view.Step is Step.Done or Step.Cancelled ? Refuse.Conflict("NOT_RETRYABLE", $"The render is {view.Step}; only a failed one can be retried.") : null,
             (_, by) => new RetryRender(id, by, given?.Reason ?? "retried by its owner"),
             view => view.Step != Step.Failed, cancel);
@@ -62,15 +62,16 @@ static class Renders
 
     public static Task<IResult> ThumbnailAsync(JobId id, HttpContext http, JobViews views, Blobs blobs, CancellationToken cancel) => FileAsync(id, http, views, blobs, film => film.Thumbnail, "image/jpeg", null, cancel);
 
-    static async Task<IResult> TellAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, IBus bus, Projections projections,
-        Func<RenderView, IResult?> refuse, Func<RenderView, string, object> message, Func<RenderView, bool> done, CancellationToken cancel)
+    static async Task<IResult> TellAsync(JobId id, ReasonGiven? given, HttpContext http, JobViews views, LiveProgress live, Verbs verbs, Projections projections,
+        Func<RenderView, IResult?> refuse, Func<RenderView, string, IAboutRender> verb, Func<RenderView, bool> done, CancellationToken cancel)
     {
         if (given?.Reason is { } reason && (reason.Length > 1000 || reason.Contains('\0'))) return Refuse.Invalid("BAD_REASON", "A reason has at most 1000 characters.");
         var caller = Caller.Of(http);
         var (view, version) = await views.FindVersionAsync(caller.TenantId, id, cancel);
         if (view is null) return Missing(id);
         if (refuse(view) is { } refusal) return refusal;
-        if (!done(view)) await bus.Publish(message(live.Complete(view), $"user {caller.UserId}"), cancel);
+        var by = $"user {caller.UserId}";
+        if (!done(view)) await verbs.SayAsync(verb(live.Complete(view), by), by, cancel);
         // The answer shows what came of it; where that takes long, the render as it is.
         while (!done(view) && refuse(view) is null && await projections.WaitForAsync(JobViews.ProjectionName, id.Value, version + 1, AnswerPatience, cancel))
             (view, version) = await views.FindVersionAsync(caller.TenantId, id, cancel) is ({ } now, var at) ? (now, at) : (view, version + 1);

@@ -12,7 +12,7 @@ static class Bus
     /// <summary>Messages of one render go through one lane, in the order they came; this many lanes.</summary>
     const int Lanes = 16;
 
-    /// <summary>Where the database or the broker is away, a message waits in this process; the broker gives it to another should this one die.</summary>
+    /// <summary>Where the database is away, a message waits in this process; the broker gives it to another should this one die.</summary>
     static readonly TimeSpan UntilBack = TimeSpan.FromSeconds(2);
 
     /// <summary>Five hours of that; after them the message is set aside with the dead letters.</summary>
@@ -32,7 +32,7 @@ static class Bus
 
         bus.AddConfigureEndpointsCallback((_, _, endpoint) => endpoint.UseMessageRetry(retry =>
         {
-            retry.Handle<Exception>(Away.Is);
+            retry.Handle<Exception>(Away.IsDatabase);
             retry.Interval(LooksForIt, UntilBack);
         }));
         if (options.Deployment.InMemory)

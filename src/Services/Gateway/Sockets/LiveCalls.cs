@@ -1,11 +1,10 @@
 using FlatRender.Contracts;
 using FlatRender.Foundation;
-using MassTransit;
 
 namespace FlatRender.Gateway.Sockets;
 
 /// <summary>What a client may ask over its socket. A null caller or render is that of a socket which is being sent away.</summary>
-sealed class LiveCalls(Watcher watcher, LiveJob? job, Caller? caller, LiveProgress live, IBus bus)
+sealed class LiveCalls(Watcher watcher, LiveJob? job, Caller? caller, LiveProgress live, Verbs verbs)
 {
     public async ValueTask HearAsync(LiveCall call)
     {
@@ -23,7 +22,8 @@ sealed class LiveCalls(Watcher watcher, LiveJob? job, Caller? caller, LiveProgre
                 break;
             case LiveCancelJob:
                 // What comes of it is told when it is a fact.
-                await bus.Publish(new CancelRender(job.Id, $"user {caller.UserId}", "cancelled by its owner", fold.Percent(live.Latest(job.Id))));
+                var by = $"user {caller.UserId}";
+                await verbs.SayAsync(new CancelRender(job.Id, by, "cancelled by its owner", fold.Percent(live.Latest(job.Id))), by, CancellationToken.None);
                 break;
             case LiveSubscribeSnapshot { SnapshotId: { } id }:
                 watcher.Tell(new LiveError("NOT_FOUND", $"Snapshot {id} does not exist."));

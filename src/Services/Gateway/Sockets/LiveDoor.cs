@@ -98,7 +98,7 @@ static class LiveDoor
 
         try
         {
-            var calls = new LiveCalls(watcher, job, caller, http.RequestServices.GetRequiredService<LiveProgress>(), http.RequestServices.GetRequiredService<IBus>());
+            var calls = new LiveCalls(watcher, job, caller, http.RequestServices.GetRequiredService<LiveProgress>(), http.RequestServices.GetRequiredService<Verbs>());
             await watcher.ListenAsync(calls.HearAsync);
         }
         finally

@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using System.Text;
+using FlatRender.Contracts;
+using MassTransit;
+using Microsoft.Extensions.DependencyInjection;
+using RabbitMQ.Client;
+
+namespace FlatRender.EventStore;
+
+/// <summary>A row of the agenda that is due.</summary>
+/// <param name="Data">The message's wire JSON.</param>
+public sealed record Sending(long Id, Guid StreamId, string Type, string Data, string Kind, string? Trace, string? Actor)
+{
+    /// <summary>The same each time the row is sent.</summary>
+    public Guid MessageId => Ids.Derived(StreamId, $"agenda {Id}");
+}
+
+/// <summary>Where the agenda brings what is due.</summary>
+public interface IAgendaTarget
+{
+    /// <summary>What is on its way and not consumed, where sending alone does not make it safe.</summary>
+    internal InFlight? InFlight { get; }
+
+    /// <summary>Returns when messages reach somebody.</summary>
+    Task ReadyAsync(CancellationToken cancel);
+
+    /// <param name="message">What <see cref="Sending.Data"/> says, where the caller has it.</param>
+    /// <returns>When it has been taken over.</returns>
+    Task SendAsync(Sending sending, object? message, CancellationToken cancel);
+}
+
+/// <summary>Brings messages to the MassTransit bus in this process's memory.</summary>
+sealed class BusAgenda(EventStoreOptions options, IServiceProvider services, Wake wake, TimeProvider clock) : IAgendaTarget
+{
+    readonly InFlight _inFlight = new(wake, clock);
+    bool _observing;
+
+    public InFlight? InFlight => _inFlight;
+
+    public async Task ReadyAsync(CancellationToken cancel) => await services.GetRequiredService<IBusControl>().WaitForHealthStatus(BusHealthStatus.Healthy, cancel);
+
+    public async Task SendAsync(Sending sending, object? message, CancellationToken cancel)
+    {
+        var bus = services.GetRequiredService<IBus>();
+        if (!Interlocked.Exchange(ref _observing, true)) bus.ConnectConsumeObserver(_inFlight);
+        message ??= options.Vocabulary.Read(sending.Type, sending.Data);
+        var held = _inFlight.Add(sending.Id, sending.Kind == "remind");
+        try
+        {
+            await bus.Publish(message, message.GetType(), Pipe.Execute<PublishContext>(p =>
+            {
+                p.MessageId = sending.MessageId;
+                p.CorrelationId = sending.StreamId;
+                InFlight.Mark(p, held);
+                if (sending.Actor is not null) p.Headers.Set(FactHeaders.ActorHeader, sending.Actor);
+            }), cancel);
+        }
+        catch
+        {
+            _inFlight.Remove(held);
+            throw;
+        }
+    }
+}
+
+/// <summary>Brings messages to RabbitMQ, confirmed; what the row holds goes out as it is.</summary>
+sealed class RabbitAgenda : IAgendaTarget, IAsyncDisposable
+{
+    readonly EventStoreOptions _options;
+    readonly IServiceProvider _services;
+    readonly RabbitLine _line;
+
+    public RabbitAgenda(EventStoreOptions options, IServiceProvider services, TimeProvider clock)
+    {
+        (_options, _services) = (options, services);
+        _line = new(options, "flatrender agenda", DeclareAsync, clock);
+    }
+
+    public InFlight? InFlight => null;
+
+    public async Task ReadyAsync(CancellationToken cancel)
+    {
+        // On a new broker queues are there once this process has declared its own; what is sent before that is for nobody.
+        await _services.GetRequiredService<IBusControl>().WaitForHealthStatus(BusHealthStatus.Healthy, cancel);
+        await _line.ReadyAsync(cancel);
+    }
+
+    public Task SendAsync(Sending sending, object? message, CancellationToken cancel)
+    {
+        var properties = RabbitMessages.Properties(_options.Vocabulary, sending.Type, sending.MessageId, sending.StreamId, Activity.Current?.Id ?? sending.Trace);
+        if (sending.Actor is not null) properties.Headers![FactHeaders.ActorHeader] = sending.Actor;
+        return _line.PublishAsync([new Letter(RabbitMessages.ExchangeOf(_options.Vocabulary.TypeOf(sending.Type)), "", properties, Encoding.UTF8.GetBytes(sending.Data))], cancel);
+    }
+
+    async Task DeclareAsync(IChannel channel, CancellationToken cancel)
+    {
+        foreach (var name in _options.Vocabulary.Names.Where(RabbitMessages.IsOfAgenda)) await RabbitMessages.DeclareAsync(channel, _options.Vocabulary, name, cancel);
+    }
+
+    public ValueTask DisposeAsync() => _line.DisposeAsync();
+}
