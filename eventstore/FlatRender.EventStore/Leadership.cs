@@ -21,7 +21,7 @@ public sealed class Leadership : IAsyncDisposable
     /// <summary>The lead, or null if another process has it.</summary>
     public static async Task<Leadership?> TryTakeAsync(EventStoreOptions options, string role, TimeProvider clock, CancellationToken cancel)
     {
-        var key = BinaryPrimitives.ReadInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{options.Schema}/{role}"))) & long.MaxValue;
+        var key = KeyOf(options.Schema, role);
         var db = await options.DataSource.OpenConnectionAsync(cancel);
         try
         {
@@ -37,6 +37,9 @@ public sealed class Leadership : IAsyncDisposable
         await db.DisposeAsync();
         return null;
     }
+
+    /// <summary>Of the advisory lock that a role's leader holds.</summary>
+    public static long KeyOf(string schema, string role) => BinaryPrimitives.ReadInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{schema}/{role}"))) & long.MaxValue;
 
     /// <summary>Awaits work that does not use the connection, and shows meanwhile that the leader lives.</summary>
     public async Task BeatWhileAsync(Task work, CancellationToken cancel)

@@ -1,3 +1,4 @@
+using FlatRender.Contracts;
 using Npgsql;
 
 namespace FlatRender.EventStore;
@@ -52,6 +53,18 @@ public static class Sql
     {
         await using var connection = await database.OpenConnectionAsync(cancel);
         return await connection.ScalarAsync(sql, cancel, values);
+    }
+
+    /// <summary>One page of what matches, and how many match in all.</summary>
+    /// <param name="matching">From FROM to the end of WHERE; the values are its own.</param>
+    /// <param name="page">1 is the first.</param>
+    public static async Task<Page<T>> PageAsync<T>(
+        this NpgsqlDataSource database, string columns, string matching, string order, Func<NpgsqlDataReader, T> row, int page, int size, CancellationToken cancel, params object?[] values)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancel);
+        var total = await connection.QueryAsync($"SELECT count(*) {matching}", r => r.GetInt64(0), cancel, values);
+        var items = await connection.QueryAsync($"SELECT {columns} {matching} ORDER BY {order} LIMIT ${values.Length + 1} OFFSET ${values.Length + 2}", row, cancel, [.. values, size, (long)(page - 1) * size]);
+        return new(items, page, size, total.Single());
     }
 
     /// <summary>The column's text, or null.</summary>

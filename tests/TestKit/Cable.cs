@@ -4,18 +4,18 @@ using System.Net.Sockets;
 
 namespace FlatRender.TestKit;
 
-/// <summary>A cable to a broker or a database that can be cut, pulled out, or made to swallow what the other side answers.</summary>
+/// <summary>A cable to a server (broker, database) that can be cut, pulled out, or made to swallow what the server answers.</summary>
 public sealed class Cable : IAsyncDisposable
 {
     readonly Uri _server;
     readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    readonly ConcurrentDictionary<Socket, byte> _sockets = [];
+    readonly ConcurrentDictionary<Socket, int> _sockets = [];
     readonly CancellationTokenSource _end = new();
     readonly Task _accepting;
     volatile TaskCompletionSource _answers = Done();
     volatile bool _out;
 
-    /// <param name="server">With its port; the name of the scheme does not matter.</param>
+    /// <param name="server">Its address: amqp://..., tcp://...</param>
     public Cable(string server)
     {
         _server = new Uri(server);
@@ -23,10 +23,14 @@ public sealed class Cable : IAsyncDisposable
         _accepting = AcceptAsync();
     }
 
+    /// <summary>Its near end.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
     /// <summary>The server's address by way of this cable.</summary>
     public string Address => new UriBuilder(_server) { Host = "127.0.0.1", Port = Port }.Uri.ToString();
+
+    /// <summary>Whether the server's client at this port is the far end of it.</summary>
+    public bool Carries(int port) => _sockets.Values.Contains(port);
 
     /// <summary>Whoever is connected is so no longer; whoever tries again, is.</summary>
     public void Cut()
@@ -65,7 +69,9 @@ public sealed class Cable : IAsyncDisposable
         try
         {
             if (_out) return;
+            client.NoDelay = true;
             await server.ConnectAsync(_server.Host, _server.Port is > 0 and var port ? port : 5672, _end.Token);
+            _sockets.TryUpdate(server, ((IPEndPoint)server.LocalEndPoint!).Port, 0);
             await Task.WhenAny(PumpAsync(client, server, answers: false), PumpAsync(server, client, answers: true));
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)

@@ -41,14 +41,8 @@ public sealed class TemplateShelf(NpgsqlDataSource database)
         "SELECT template_id, name, bundle_digest, created_at FROM content.templates WHERE tenant_id = $1 AND template_id = $2",
         View, cancel, tenant.Value, id.Value)).SingleOrDefault();
 
-    public async Task<Page<TemplateView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel)
-    {
-        var total = await database.QueryAsync("SELECT count(*) FROM content.templates WHERE tenant_id = $1", row => row.GetInt64(0), cancel, tenant.Value);
-        var found = await database.QueryAsync(
-            "SELECT template_id, name, bundle_digest, created_at FROM content.templates WHERE tenant_id = $1 ORDER BY created_at DESC, template_id LIMIT $2 OFFSET $3",
-            View, cancel, tenant.Value, size, (long)(page - 1) * size);
-        return new(found, page, size, total.Single());
-    }
+    public Task<Page<TemplateView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel) => database.PageAsync(
+        "template_id, name, bundle_digest, created_at", "FROM content.templates WHERE tenant_id = $1", "created_at DESC, template_id", View, page, size, cancel, tenant.Value);
 
     static TemplateView View(NpgsqlDataReader row) => new(new TemplateId(row.GetGuid(0)), row.GetString(1), row.GetString(2), row.GetFieldValue<DateTimeOffset>(3));
 }

@@ -68,7 +68,8 @@ public static class Refuse
         return http.Response.WriteAsJsonAsync(Envelope(code, message), Wire.Json, http.RequestAborted);
     }
 
-    static string CodeOf(int status) => status switch
+    /// <summary>The envelope's code for a status that nobody gave a better one.</summary>
+    public static string CodeOf(int status) => status switch
     {
         400 => "BAD_REQUEST",
         401 => "UNAUTHORIZED",

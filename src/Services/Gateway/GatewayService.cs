@@ -1,6 +1,7 @@
 using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Foundation;
+using FlatRender.Gateway.Messages;
 using FlatRender.Gateway.Sockets;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
@@ -33,6 +34,14 @@ public sealed class GatewayService : Service
         services.AddSingleton<FirstAsked>();
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
+        services.TryAddSingleton(new MessageFile(null));
+        services.AddSingleton<MessageRoutes>();
+        services.AddHostedService(s => s.GetRequiredService<MessageRoutes>());
+        services.AddSingleton<MessageTally>();
+        services.AddSingleton<BrokerCarrier>();
+        services.AddHostedService(s => s.GetRequiredService<BrokerCarrier>());
+        services.AddSingleton<ICarrier>(s => s.GetRequiredService<BrokerCarrier>());
+        services.AddSingleton<MessageHub>();
     }
 
     public override void Consume(IBusRegistrationConfigurator bus)
@@ -63,5 +72,6 @@ public sealed class GatewayService : Service
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync).Tells("GetThumbnail", "A picture from the film.", 200, "image/jpeg", 404, 409, 416).Produces(206, null, "image/jpeg").Produces(304);
         renders.MapGet("{id}/waiting", Waiting.ExplainAsync).Tells<WaitExplained>("ExplainWait", "Why a render waits.", 200, 404);
         LiveDoor.Map(routes);
+        MessageDoor.Map(routes);
     }
 }

@@ -100,17 +100,11 @@ public sealed class JobViews(NpgsqlDataSource database, Vocabulary vocabulary) :
         "SELECT film_digest, thumbnail_digest FROM gateway.job_view WHERE job_id = $1 AND tenant_id = $2 AND film_digest IS NOT NULL", row => ((string, string)?)(row.GetString(0), row.GetString(1)), cancel, id.Value, tenant.Value)).SingleOrDefault();
 
     /// <summary>Newest first.</summary>
-    public async Task<Page<RenderView>> ListAsync(TenantId tenant, RenderFilter filter, int page, int size, CancellationToken cancel)
-    {
-        const string matching = """
+    public Task<Page<RenderView>> ListAsync(TenantId tenant, RenderFilter filter, int page, int size, CancellationToken cancel) => database.PageAsync("view::text", """
             FROM gateway.job_view WHERE tenant_id = $1 AND ($2::text IS NULL OR step = $2) AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)
             AND ($5::text IS NULL OR position(lower($5) IN lower(view->>'title')) > 0) AND ($6::text IS NULL OR view->>'project_id' = $6)
-            """;
-        object?[] values = [tenant.Value, filter.Step, filter.From?.ToUniversalTime(), filter.To?.ToUniversalTime(), filter.Title, filter.Project?.ToString()];
-        var total = await database.QueryAsync($"SELECT count(*) {matching}", row => row.GetInt64(0), cancel, values);
-        var items = await database.QueryAsync($"SELECT view::text {matching} ORDER BY created_at DESC, job_id LIMIT $7 OFFSET $8", row => Read(row.GetString(0)), cancel, [.. values, size, (long)(page - 1) * size]);
-        return new(items, page, size, total.Single());
-    }
+            """, "created_at DESC, job_id", row => Read(row.GetString(0)), page, size, cancel,
+        tenant.Value, filter.Step, filter.From?.ToUniversalTime(), filter.To?.ToUniversalTime(), filter.Title, filter.Project?.ToString());
 }
 
 /// <summary>Which renders; null: any.</summary>

@@ -15,9 +15,10 @@ public sealed record Account(UserId UserId, TenantId TenantId, string Email, str
 }
 
 /// <summary>People and their tenants.</summary>
-public sealed partial class Accounts(NpgsqlDataSource database, IPasswordHasher<Account> hasher, Telling telling, TimeProvider clock)
+public sealed partial class Accounts(NpgsqlDataSource database, IPasswordHasher<Account> hasher, Alongside history, TimeProvider clock)
 {
-    const string Kind = "user", Columns = "user_id, tenant_id, email, name, password_hash, roles, created_at";
+    public const string Kind = "user";
+    const string Columns = "user_id, tenant_id, email, name, password_hash, roles, created_at";
     const int MinPassword = 10, MaxPassword = 200, MaxName = 200, MaxEmail = 254;
 
     public static string Normal(string email) => email.Trim().ToLowerInvariant();
@@ -46,9 +47,10 @@ public sealed partial class Accounts(NpgsqlDataSource database, IPasswordHasher<
             account.UserId.Value, account.TenantId.Value, account.Email, account.Name, account.PasswordHash, roles.ToArray(), account.CreatedAt);
         if (added == 0) return null;
         by ??= $"user {account.UserId}";
-        await telling.NoteAsync(db, account.UserId.Value, Kind, new UserRegistered(account.UserId, account.TenantId, roles, by, tenant is null ? "registered" : "added to the tenant"), by, cancel);
+        var registered = new UserRegistered(account.UserId, account.TenantId, roles, by, tenant is null ? "registered" : "added to the tenant");
+        await history.AppendAsync(db, [new(account.UserId.Value, Kind, [registered])], by, cancel);
         await transaction.CommitAsync(cancel);
-        telling.Ring();
+        history.Committed();
         return account;
     }
 
@@ -56,12 +58,8 @@ public sealed partial class Accounts(NpgsqlDataSource database, IPasswordHasher<
     public Task<Account?> FindAsync(string email, CancellationToken cancel) => OneAsync("email = $1", cancel, Normal(email));
     public Task<Account?> FindAsync(TenantId tenant, UserId id, CancellationToken cancel) => OneAsync("user_id = $1 AND tenant_id = $2", cancel, id.Value, tenant.Value);
 
-    public async Task<Page<UserView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel)
-    {
-        var total = await database.QueryAsync("SELECT count(*) FROM identity.users WHERE tenant_id = $1", row => row.GetInt64(0), cancel, tenant.Value);
-        var found = await database.QueryAsync($"SELECT {Columns} FROM identity.users WHERE tenant_id = $1 ORDER BY created_at, user_id LIMIT $2 OFFSET $3", Read, cancel, tenant.Value, size, (long)(page - 1) * size);
-        return new([.. found.Select(a => a.View)], page, size, total.Single());
-    }
+    public Task<Page<UserView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel) =>
+        database.PageAsync(Columns, "FROM identity.users WHERE tenant_id = $1", "created_at, user_id", row => Read(row).View, page, size, cancel, tenant.Value);
 
     public async Task<bool> HasTenantAsync(TenantId tenant, CancellationToken cancel) =>
         tenant == Caller.Owner.TenantId || (await database.QueryAsync("SELECT 1 FROM identity.tenants WHERE tenant_id = $1", row => row.GetInt32(0), cancel, tenant.Value)).Count > 0;
@@ -90,9 +88,9 @@ public sealed partial class Accounts(NpgsqlDataSource database, IPasswordHasher<
         await using var transaction = await db.BeginTransactionAsync(cancel);
         object[] values = value is null ? [account.UserId.Value] : [account.UserId.Value, value];
         await db.RunAsync(set is null ? "DELETE FROM identity.users WHERE user_id = $1" : $"UPDATE identity.users SET {set} WHERE user_id = $1", cancel, values);
-        await telling.NoteAsync(db, account.UserId.Value, Kind, fact, by, cancel);
+        await history.AppendAsync(db, [new(account.UserId.Value, Kind, [fact])], by, cancel);
         await transaction.CommitAsync(cancel);
-        telling.Ring();
+        history.Committed();
     }
 
     async Task<Account?> OneAsync(string where, CancellationToken cancel, params object[] values) => (await database.QueryAsync($"SELECT {Columns} FROM identity.users WHERE {where}", Read, cancel, values)).SingleOrDefault();

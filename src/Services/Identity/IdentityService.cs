@@ -33,8 +33,6 @@ public sealed class IdentityService : Service
         services.TryAddSingleton(IdentitySettings.Default);
         services.AddSingleton<IPasswordHasher<Account>, PasswordHasher<Account>>();
         services.AddSingleton<SigningKeys>();
-        services.AddSingleton<Telling>();
-        services.AddHostedService(s => s.GetRequiredService<Telling>());
         services.AddSingleton<Lockout>();
         services.AddSingleton<Accounts>();
         services.AddSingleton<Sessions>();

@@ -8,7 +8,7 @@ using Npgsql;
 namespace FlatRender.Identity;
 
 /// <summary>Sign-ins. Each has a family of refresh tokens of which only the newest is good; one that comes twice was stolen from someone, so the whole family ends.</summary>
-public sealed class Sessions(NpgsqlDataSource database, Accounts accounts, SigningKeys keys, Tokens tokens, Telling telling, IdentitySettings settings, TimeProvider clock)
+public sealed class Sessions(NpgsqlDataSource database, Accounts accounts, SigningKeys keys, Tokens tokens, Alongside history, IdentitySettings settings, TimeProvider clock)
 {
     public async Task<SignedIn> OpenAsync(Account account, string reason, CancellationToken cancel)
     {
@@ -17,9 +17,9 @@ public sealed class Sessions(NpgsqlDataSource database, Accounts accounts, Signi
         await using var transaction = await db.BeginTransactionAsync(cancel);
         await db.RunAsync("INSERT INTO identity.sessions (session_id, user_id, created_at) VALUES ($1, $2, $3)", cancel, session, account.UserId.Value, clock.GetUtcNow());
         var refresh = await IssueAsync(db, session, cancel);
-        await telling.NoteAsync(db, account.UserId.Value, "user", new UserLoggedIn(account.UserId, account.TenantId, session, reason), $"user {account.UserId}", cancel);
+        await AppendAsync(db, account, [new UserLoggedIn(account.UserId, account.TenantId, session, reason)], cancel);
         await transaction.CommitAsync(cancel);
-        telling.Ring();
+        history.Committed();
         return await SignedInAsync(account, session, refresh, cancel);
     }
 
@@ -35,7 +35,7 @@ public sealed class Sessions(NpgsqlDataSource database, Accounts accounts, Signi
         if (found.Session == Guid.Empty || found.Ended || await accounts.FindAsync(found.User, cancel) is not { } account) return null;
         if (found.Used || found.Expires <= clock.GetUtcNow())
         {
-            if (found.Used) await EndAsync(db, account, found.Session, "a refresh token came twice: the whole sign-in ends", cancel);
+            if (found.Used) await EndAsync(db, account, [found.Session], "a refresh token came twice: the whole sign-in ends", cancel);
             await transaction.CommitAsync(cancel);
             Ended();
             return null;
@@ -50,7 +50,7 @@ public sealed class Sessions(NpgsqlDataSource database, Accounts accounts, Signi
     {
         await using var db = await database.OpenConnectionAsync(cancel);
         await using var transaction = await db.BeginTransactionAsync(cancel);
-        await EndAsync(db, account, session, reason, cancel);
+        await EndAsync(db, account, [session], reason, cancel);
         await transaction.CommitAsync(cancel);
         Ended();
     }
@@ -61,7 +61,7 @@ public sealed class Sessions(NpgsqlDataSource database, Accounts accounts, Signi
         await using var db = await database.OpenConnectionAsync(cancel);
         await using var transaction = await db.BeginTransactionAsync(cancel);
         var open = await db.QueryAsync("SELECT session_id FROM identity.sessions WHERE user_id = $1 AND ended_at IS NULL AND session_id <> $2 ORDER BY session_id", row => row.GetGuid(0), cancel, account.UserId.Value, except ?? Guid.Empty);
-        foreach (var session in open) await EndAsync(db, account, session, reason, cancel);
+        await EndAsync(db, account, open, reason, cancel);
         await transaction.CommitAsync(cancel);
         Ended();
     }
@@ -74,19 +74,23 @@ public sealed class Sessions(NpgsqlDataSource database, Accounts accounts, Signi
         return new(await keys.SignAsync(claims, cancel), "Bearer", (int)settings.Service.TotalSeconds);
     }
 
-    async Task EndAsync(NpgsqlConnection db, Account account, Guid session, string reason, CancellationToken cancel)
+    async Task EndAsync(NpgsqlConnection db, Account account, IReadOnlyCollection<Guid> sessions, string reason, CancellationToken cancel)
     {
         var now = clock.GetUtcNow();
-        if (await db.RunAsync("UPDATE identity.sessions SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL", cancel, session, now) == 0) return;
+        var ended = await db.QueryAsync("UPDATE identity.sessions SET ended_at = $2 WHERE session_id = ANY ($1) AND ended_at IS NULL RETURNING session_id", row => row.GetGuid(0), cancel, sessions.ToArray(), now);
+        if (ended.Count == 0) return;
         await db.RunAsync("DELETE FROM access.ended_sessions WHERE until < $1", cancel, now);
-        await db.RunAsync("INSERT INTO access.ended_sessions (session_id, until) VALUES ($1, $2) ON CONFLICT DO NOTHING", cancel, session, now + settings.Access + TimeSpan.FromMinutes(1));
-        await telling.NoteAsync(db, account.UserId.Value, "user", new UserLoggedOut(account.UserId, account.TenantId, session, reason), $"user {account.UserId}", cancel);
+        await db.RunAsync("INSERT INTO access.ended_sessions (session_id, until) SELECT unnest($1), $2 ON CONFLICT DO NOTHING", cancel, ended.ToArray(), now + settings.Access + TimeSpan.FromMinutes(1));
+        await AppendAsync(db, account, [.. ended.Select(session => new UserLoggedOut(account.UserId, account.TenantId, session, reason))], cancel);
     }
+
+    Task AppendAsync(NpgsqlConnection db, Account account, IReadOnlyList<object> facts, CancellationToken cancel) =>
+        history.AppendAsync(db, [new(account.UserId.Value, Accounts.Kind, facts)], $"user {account.UserId}", cancel);
 
     void Ended()
     {
         tokens.Forget();
-        telling.Ring();
+        history.Committed();
     }
 
     async Task<string> IssueAsync(NpgsqlConnection db, Guid session, CancellationToken cancel)

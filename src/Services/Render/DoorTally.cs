@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using FlatRender.Foundation;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 
@@ -19,8 +20,14 @@ sealed class DoorTally : IStartupFilter
     {
         app.Use(async (http, rest) =>
         {
+            // Before the answer leaves: who has read a refusal finds it counted.
+            if (http.Request.Path.StartsWithSegments("/v1/nodes"))
+                http.Response.OnStarting(() =>
+                {
+                    if (http.Response.StatusCode >= 400) Count(CodeOf(http.Response.StatusCode));
+                    return Task.CompletedTask;
+                });
             await rest(http);
-            if (http.Response.StatusCode >= 400 && http.Request.Path.StartsWithSegments("/v1/nodes")) Count(CodeOf(http.Response.StatusCode));
         });
         next(app);
     };
@@ -33,17 +40,9 @@ sealed class DoorTally : IStartupFilter
 
     static string CodeOf(int status) => status switch
     {
-        400 => "BAD_REQUEST",
-        401 => "UNAUTHORIZED",
-        403 => "FORBIDDEN",
-        404 => "NOT_FOUND",
-        405 => "METHOD_NOT_ALLOWED",
         408 => "TOO_SLOW",
         409 => "LEASE_LOST",
-        413 => "TOO_LARGE",
-        415 => "UNSUPPORTED_MEDIA_TYPE",
         422 => "BAD_NODE",
-        429 => "RATE_LIMIT",
-        _ => $"HTTP_{status}",
+        _ => Refuse.CodeOf(status),
     };
 }

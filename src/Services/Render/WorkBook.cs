@@ -60,8 +60,8 @@ sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, TimeProvid
                 ON CONFLICT DO NOTHING
                 """, cancel, job.Id.Value, chunks.Select(c => c.First).ToArray(), chunks.Select(c => c.Count).ToArray(), clock.GetUtcNow());
             // What failed before gets a new chance, wherever it is.
-            await x.Db.RunAsync("UPDATE render.tasks SET failures = 0, expiries = 0, avoid = '{}', not_before = $2 WHERE job_id = $1 AND state = 'waiting' AND kind <> 'validate'", cancel, job.Id.Value, clock.GetUtcNow());
-            await x.Db.RunAsync("UPDATE render.tasks SET failures = 0, expiries = 0, not_before = $2 WHERE job_id = $1 AND state = 'waiting' AND kind = 'validate'", cancel, job.Id.Value, clock.GetUtcNow());
+            await x.Db.RunAsync("UPDATE render.tasks SET failures = 0, expiries = 0, avoid = CASE kind WHEN 'validate' THEN avoid ELSE '{}' END, not_before = $2 WHERE job_id = $1 AND state = 'waiting'",
+                cancel, job.Id.Value, clock.GetUtcNow());
             await x.Db.RunAsync("DELETE FROM render.failures WHERE job_id = $1", cancel, job.Id.Value);
         }, cancel);
     }

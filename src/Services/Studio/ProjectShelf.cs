@@ -64,12 +64,8 @@ public sealed class ProjectShelf(NpgsqlDataSource database, Vocabulary vocabular
     async Task<Shelved<T>?> FindAsync<T>(string table, TenantId tenant, Guid id, CancellationToken cancel) => (await database.QueryAsync(
         $"SELECT view::text, inputs_digest FROM studio.{table} WHERE id = $1 AND tenant_id = $2", row => new Shelved<T>(Read<T>(row.GetString(0)), row.GetString(1)), cancel, id, tenant.Value)).SingleOrDefault();
 
-    async Task<Page<T>> ListAsync<T>(string which, int page, int size, CancellationToken cancel, params object[] values)
-    {
-        var total = await database.QueryAsync($"SELECT count(*) FROM studio.{which}", row => row.GetInt64(0), cancel, values);
-        var items = await database.QueryAsync($"SELECT view::text FROM studio.{which} ORDER BY created_at DESC, id LIMIT ${values.Length + 1} OFFSET ${values.Length + 2}", row => Read<T>(row.GetString(0)), cancel, [.. values, size, (long)(page - 1) * size]);
-        return new(items, page, size, total.Single());
-    }
+    Task<Page<T>> ListAsync<T>(string which, int page, int size, CancellationToken cancel, params object[] values) =>
+        database.PageAsync("view::text", $"FROM studio.{which}", "created_at DESC, id", row => Read<T>(row.GetString(0)), page, size, cancel, values);
 
     public static ProjectView View(ProjectId id, ProjectContent c, long version, DateTimeOffset created, DateTimeOffset updated) => new(id, c.Name, c.TemplateId, null, c.Width, c.Height, c.Fps, c.Background, version, created, updated);
 

@@ -51,18 +51,16 @@ public sealed partial class AuditSearch(NpgsqlDataSource database) : IProjection
     }
 
     /// <summary>Facts that have all the words, or all the ids; the newest first.</summary>
-    public async Task<Page<FoundFact>> FindAsync(string query, int page, int size, CancellationToken cancel)
+    public Task<Page<FoundFact>> FindAsync(string query, int page, int size, CancellationToken cancel)
     {
         // Ids and whole type names are single words; PostgreSQL's parser would take them apart.
         var terms = query.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         string[] whole = [.. terms.Where(IsWhole).Select(t => t.ToLowerInvariant())];
         var words = string.Join(' ', terms.Where(t => !IsWhole(t)).Select(t => t.Replace('_', ' ')));
-        const string matches = "FROM support.audit_search WHERE ($1 = '' OR words @@ websearch_to_tsquery('simple', $1)) AND (cardinality($2) = 0 OR words @@ (SELECT string_agg(quote_literal(w), ' & ')::tsquery FROM unnest($2) w))";
-        var total = await database.QueryAsync($"SELECT count(*) {matches}", row => row.GetInt64(0), cancel, words, whole);
-        var items = await database.QueryAsync($"SELECT seq, event_id, stream_id, version, type, at, actor, reason {matches} ORDER BY seq DESC LIMIT $3 OFFSET $4",
+        const string matching = "FROM support.audit_search WHERE ($1 = '' OR words @@ websearch_to_tsquery('simple', $1)) AND (cardinality($2) = 0 OR words @@ (SELECT string_agg(quote_literal(w), ' & ')::tsquery FROM unnest($2) w))";
+        return database.PageAsync("seq, event_id, stream_id, version, type, at, actor, reason", matching, "seq DESC",
             row => new FoundFact(row.GetInt64(0), row.GetGuid(1), row.GetGuid(2), row.GetInt64(3), row.GetString(4), row.GetFieldValue<DateTimeOffset>(5), row.GetString(6), row.GetString(7)),
-            cancel, words, whole, size, (long)(page - 1) * size);
-        return new(items, page, size, total.Single());
+            page, size, cancel, words, whole);
     }
 
     static bool IsWhole(string term) => Guid.TryParse(term, out _) || TypeName().IsMatch(term);

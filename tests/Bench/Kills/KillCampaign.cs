@@ -38,7 +38,7 @@ sealed class KillCampaign(KillPlan plan, KillYard yard)
 
     public async Task<KillOutcome> RunAsync()
     {
-        var small = await TemplateAsync(Small(64, 48, 30));
+        var small = await TemplateAsync(SmallFilm.Of(64, 48, 30));
         var clean = await RenderAsync(small, "clean");
         var killing = KillAsync();
         var sampling = SampleAsync();
@@ -66,15 +66,6 @@ sealed class KillCampaign(KillPlan plan, KillYard yard)
         return new(plan.Jobs, views.Count(v => v?.Step == Step.Done), failed.Length, failed.Count(v => v!.ErrorCode != "AE_REPEATED_CRASH" || history.Crashes(v.JobId) < 3), _stuck,
             films.Count(f => f.Value != films[clean!.JobId]), _kills, history.Leases, history.Violations(), quiet, away, _samples, _unexplained, stopped, dead, late);
     }
-
-    /// <summary>A red square that wanders over a blue field.</summary>
-    static string Small(int width, int height, int frames) => $$$"""
-        {"v":"5.7.0","fr":30,"ip":0,"op":{{{frames}}},"w":{{{width}}},"h":{{{height}}},"nm":"small","ddd":0,"assets":[],"layers":[
-        {"ddd":0,"ind":1,"ty":1,"nm":"square","sr":1,"ks":{"o":{"a":0,"k":100},"r":{"a":0,"k":0},"p":{"a":1,"k":[{"t":0,"s":[12,24,0],"i":{"x":[1],"y":[1]},"o":{"x":[0],"y":[0]}},{"t":{{{frames}}},"s":[40,24,0]}]},
-        "a":{"a":0,"k":[8,8,0]},"s":{"a":0,"k":[100,100,100]}},"ao":0,"sw":16,"sh":16,"sc":"#ff0000","ip":0,"op":9000,"st":0,"bm":0},
-        {"ddd":0,"ind":2,"ty":1,"nm":"field","sr":1,"ks":{"o":{"a":0,"k":100},"r":{"a":0,"k":0},"p":{"a":0,"k":[0,0,0]},"a":{"a":0,"k":[0,0,0]},"s":{"a":0,"k":[100,100,100]}},
-        "ao":0,"sw":4000,"sh":4000,"sc":"#204090","ip":0,"op":9000,"st":0,"bm":0}]}
-        """;
 
     async Task<TemplateId> TemplateAsync(string lottie) =>
         (await yard.Api.AddTemplateAsync(Encoding.UTF8.GetBytes($$$"""{"name":"small","lottie":{{{lottie}}}}"""), CancellationToken.None)).TemplateId;
@@ -167,7 +158,7 @@ sealed class KillCampaign(KillPlan plan, KillYard yard)
         var (stopped, dead, late) = (new List<double>(), new List<double>(), 0);
         if (plan.Cancels == 0) return (stopped, dead, late);
         for (var agent = 0; agent < plan.Agents; agent++) if (!yard.Agents.Contains(agent)) yard.StartAgent(agent);
-        var large = await TemplateAsync(Small(1280, 720, 1500));
+        var large = await TemplateAsync(SmallFilm.Of(1280, 720, 1500));
         for (var i = 0; i < plan.Cancels; i++)
         {
             var job = (await yard.Api.SubmitAsync(new NewRender(large, null, null, null, null, null, null), Ids.New(), CancellationToken.None)).JobId;
