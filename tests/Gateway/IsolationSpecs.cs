@@ -11,7 +11,7 @@ namespace FlatRender.Gateway.Tests;
 public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server>
 {
     /// <summary>What anybody may call, and nothing else.</summary>
-    static readonly string[] Open = ["GET /.well-known/jwks.json", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /openapi/{folder}/{file}", "GET /ws/v1/render/{job_id}", "POST /v1/auth/login", "POST /v1/auth/refresh", "POST /v1/auth/register"];
+    static readonly string[] Open = ["GET /.well-known/jwks.json", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /openapi/{folder}/{file}", "GET /ws/v1/messages", "GET /ws/v1/render/{job_id}", "POST /v1/auth/login", "POST /v1/auth/refresh", "POST /v1/auth/register"];
 
     const string Mark = "the victim's own words";
 

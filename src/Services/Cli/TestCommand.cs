@@ -51,14 +51,14 @@ public static partial class TestCommand
         return await Programs.BecomeAsync([Path.Combine(at.Root, "tests", "Marten", "run")], servers.Variables, at.Root, stop);
     }
 
-    /// <summary>The solution's test projects (not what they only use), the scripts of tests/Engine and tests/Sockets, and the format check.</summary>
+    /// <summary>The solution's test projects (not what they only use), the scripts of tests/Engine, tests/Sockets and tests/Messages, and the format check.</summary>
     public static IReadOnlyList<Suite> Find(string root, string solution)
     {
         if (!File.Exists(solution))
             throw Refusal.BadInput("NO_SOLUTION", $"there is no {solution}: tests run in a checkout");
         var projects = TestProject().Matches(File.ReadAllText(solution)).Select(m => Path.Combine(root, m.Groups[1].Value.Replace('\\', '/')))
             .Where(p => !p.Contains("/Bench/", StringComparison.Ordinal) && !File.ReadAllText(p).Contains("<IsTestProject>false<", StringComparison.Ordinal));
-        var scripts = new[] { "Engine", "Sockets" }.Select(folder => Path.Combine(root, "tests", folder));
+        var scripts = new[] { "Engine", "Sockets", "Messages" }.Select(folder => Path.Combine(root, "tests", folder));
         return
         [
             .. projects.Select(p => new DotnetSuite(p)),

@@ -1,6 +1,7 @@
 using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Foundation;
+using FlatRender.Gateway.Messages;
 using FlatRender.Gateway.Sockets;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
@@ -9,6 +10,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace FlatRender.Gateway;
 
@@ -17,17 +19,29 @@ public sealed class GatewayService : Service
 {
     public override string Role => "gateway";
 
+    public override Task UpdateSchemaAsync(NpgsqlDataSource database, CancellationToken cancel) => Schema.UpdateAsync(database, "gateway", typeof(GatewayService).Assembly, cancel);
+
     public override void Register(IServiceCollection services)
     {
         services.AddSingleton<LiveProgress>();
         services.TryAddSingleton(LiveLimits.Default);
+        services.AddSingleton<LiveSnapshots>();
         services.AddSingleton<LiveHub>();
         services.AddHostedService(s => s.GetRequiredService<LiveHub>());
         // It writes addresses with their queries, and a socket's token is in one: not at any level.
         services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning));
         services.AddSingleton<Till>();
+        services.AddSingleton<FirstAsked>();
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
+        services.TryAddSingleton(new MessageFile(null));
+        services.AddSingleton<MessageRoutes>();
+        services.AddHostedService(s => s.GetRequiredService<MessageRoutes>());
+        services.AddSingleton<MessageTally>();
+        services.AddSingleton<BrokerCarrier>();
+        services.AddHostedService(s => s.GetRequiredService<BrokerCarrier>());
+        services.AddSingleton<ICarrier>(s => s.GetRequiredService<BrokerCarrier>());
+        services.AddSingleton<MessageHub>();
     }
 
     public override void Consume(IBusRegistrationConfigurator bus)
@@ -58,5 +72,6 @@ public sealed class GatewayService : Service
         renders.MapGet("{id}/thumbnail", Renders.ThumbnailAsync).Tells("GetThumbnail", "A picture from the film.", 200, "image/jpeg", 404, 409, 416).Produces(206, null, "image/jpeg").Produces(304);
         renders.MapGet("{id}/waiting", Waiting.ExplainAsync).Tells<WaitExplained>("ExplainWait", "Why a render waits.", 200, 404);
         LiveDoor.Map(routes);
+        MessageDoor.Map(routes);
     }
 }

@@ -58,6 +58,7 @@ static class House
         builder.Services.AddSingleton(LegalPath.Kind).AddSingleton(Identity.Purse.Kind);
         builder.Services.AddTokenAccess();
         builder.Services.AddEventStore(store => store.Broker = options.Deployment.Broker);
+        if (options.Messages is { } messages) builder.Services.AddSingleton(messages);
         if (options.Live is { } live) builder.Services.AddSingleton(live);
         foreach (var service in options.Services) service.Register(builder.Services);
         if (!options.Deployment.InMemory) builder.Services.AddSingleton<DeadLetters>().AddHostedService(s => s.GetRequiredService<DeadLetters>());

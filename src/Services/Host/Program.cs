@@ -41,7 +41,7 @@ static int Usage()
 {
     Console.Error.WriteLine("""
         usage: FlatRender.Host serve [--roles all|gateway,render,...] [--urls URL] [--home DIR] [--broker memory|amqp://...] [--database CONNECTION]
-                                     [--prefetch 32] [--concurrency 16] [--ping SECONDS] [--pong SECONDS]
+                                     [--prefetch 32] [--concurrency 16] [--ping SECONDS] [--pong SECONDS] [--messages FILE]
                FlatRender.Host migrate | audit ... | projections ... | deadletters ...
         Roles: all, or names; a name after a minus is left out: all,-render,-pipeline. Several brokers of one cluster stand with commas between them.
         Secrets, database and broker come from the environment: FLATRENDER_DATABASE, FLATRENDER_BROKER, FLATRENDER_API_TOKEN, FLATRENDER_NODE_TOKEN, FLATRENDER_ORCHESTRATOR_SECRET,

@@ -3,6 +3,7 @@ using FlatRender.EventStore;
 using FlatRender.File;
 using FlatRender.Foundation;
 using FlatRender.Gateway;
+using FlatRender.Gateway.Messages;
 using FlatRender.Gateway.Sockets;
 using FlatRender.Identity;
 using FlatRender.Render;
@@ -14,7 +15,7 @@ namespace FlatRender.Host;
 /// <summary>How this process was asked to serve.</summary>
 /// <param name="Prefetch">Messages of a queue that this process takes in hand at once.</param>
 /// <param name="Concurrency">Messages of a queue that it works on at once.</param>
-sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment, int Prefetch = 32, int Concurrency = 16, LiveLimits? Live = null)
+sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment, int Prefetch = 32, int Concurrency = 16, LiveLimits? Live = null, MessageFile? Messages = null)
 {
     /// <summary>The one table of rooms. The pipeline (the saga) is a role too, though it has no door of its own.</summary>
     static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new IdentityService(), () => new ContentService(), () => new StudioService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
@@ -34,6 +35,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         int prefetch = 32, concurrency = 16;
         var database = DatabaseGiven;
         var live = LiveLimits.Default;
+        var messages = Environment.GetEnvironmentVariable("FLATRENDER_MESSAGES") is { Length: > 0 } file ? file : null;
         for (var i = 0; i < args.Length; i += 2)
         {
             if (i + 1 == args.Length) throw new UsageException($"{args[i]} needs a value.");
@@ -47,6 +49,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
                 case "--database": database = value; break;
                 case "--ping": live = live with { Ping = Seconds(args[i], value) }; break;
                 case "--pong": live = live with { Pong = Seconds(args[i], value) }; break;
+                case "--messages": messages = value; break;
                 case "--prefetch": prefetch = Number(args[i], value); break;
                 case "--concurrency": concurrency = Number(args[i], value); break;
                 default: throw new UsageException($"There is no option {args[i]}.");
@@ -63,7 +66,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         if (broker == "memory" && asked.Length < known.Length) throw new UsageException("Roles in separate processes need a broker: give --broker amqp://...");
         return new ServeOptions([.. rooms.Where(r => asked.Contains(r.Role))], asked.Contains(PipelineRole), urls,
             new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"),
-                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)), prefetch, concurrency, live);
+                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)), prefetch, concurrency, live, Routes(messages));
     }
 
     /// <summary>Names, or <c>all</c>; a name after a minus is taken away again: <c>all,-render,-pipeline</c>.</summary>
@@ -74,6 +77,12 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         if (without.Except(known).ToArray() is { Length: > 0 } strange) return strange;
         var with = words.Where(w => !w.StartsWith('-')).ToArray();
         return [.. (with.Contains("all") ? known.Union(with.Except(["all"])) : with).Except(without)];
+    }
+
+    static MessageFile Routes(string? path)
+    {
+        var file = new MessageFile(path is null ? null : Path.GetFullPath(path));
+        return MessageRoutes.Read(file) is { Plan: null, Problems: var wrong } ? throw new UsageException(new MessageRoutesException(file.Path!, wrong).Message) : file;
     }
 
     static int Number(string name, string value) => int.TryParse(value, out var number) && number is >= 1 and <= 10_000 ? number : throw new UsageException($"{name} takes a whole number from 1 to 10000, not '{value}'.");
