@@ -37,7 +37,7 @@ sealed class House : IAsyncDisposable
         string? rabbit = null, bool pipeline = true)
     {
         var builder = Host.CreateApplicationBuilder();
-        builder.Logging.ClearProviders(); if (rabbit is not null) builder.Logging.AddSimpleConsole(o => { o.SingleLine = true; o.TimestampFormat = "HH:mm:ss.fff "; }).SetMinimumLevel(LogLevel.Debug);
+        builder.Logging.ClearProviders();
         builder.Services.AddSingleton(Limits);
         builder.Services.AddEventStore(o =>
         {
@@ -64,6 +64,7 @@ sealed class House : IAsyncDisposable
                     });
                     transport.ConfigureJsonSerializerOptions(Wire.Configure);
                     transport.UnderstandFacts();
+                    transport.OutliveCuts();
                     transport.ConfigureEndpoints(context);
                 });
             }

@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace FlatRender.Gateway;
 
@@ -18,15 +19,19 @@ public sealed class GatewayService : Service
 {
     public override string Role => "gateway";
 
+    public override Task UpdateSchemaAsync(NpgsqlDataSource database, CancellationToken cancel) => Schema.UpdateAsync(database, "gateway", typeof(GatewayService).Assembly, cancel);
+
     public override void Register(IServiceCollection services)
     {
         services.AddSingleton<LiveProgress>();
         services.TryAddSingleton(LiveLimits.Default);
+        services.AddSingleton<LiveSnapshots>();
         services.AddSingleton<LiveHub>();
         services.AddHostedService(s => s.GetRequiredService<LiveHub>());
         // It writes addresses with their queries, and a socket's token is in one: not at any level.
         services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning));
         services.AddSingleton<Till>();
+        services.AddSingleton<FirstAsked>();
         services.AddSingleton<Submission>();
         services.AddSingleton<Verbs>();
         services.AddProjection<JobViews>();

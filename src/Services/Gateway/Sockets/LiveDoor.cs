@@ -81,6 +81,7 @@ static class LiveDoor
         var (caller, why) = await CallerAsync(http);
         var watcher = new Watcher(socket, http.Features.GetRequiredFeature<Connection>().Stream, hub.Pace, caller?.ExpiresAt ?? DateTimeOffset.MaxValue, http.Abort);
         LiveJob? job = null;
+        LiveCalls? calls = null;
         hub.Greet(watcher);
         try
         {
@@ -98,11 +99,12 @@ static class LiveDoor
 
         try
         {
-            var calls = new LiveCalls(watcher, job, caller, http.RequestServices.GetRequiredService<LiveProgress>(), http.RequestServices.GetRequiredService<Verbs>());
+            calls = new LiveCalls(watcher, hub.Pace, job, caller, http.RequestServices);
             await watcher.ListenAsync(calls.HearAsync);
         }
         finally
         {
+            calls?.Leave();
             if (job is not null) hub.Leave(job, watcher);
             hub.Forget(watcher);
         }
