@@ -26,13 +26,12 @@ static class Child
                 if (role == "relay") return;
                 x.AddConsumer<Farm>();
                 x.AddConsumeObserver<ConsumeDeath>();
-                x.AddPublishObserver<PublishDeath>();
             },
             services: s =>
             {
                 s.AddSingleton(death);
-                var target = s.Last(d => d.ServiceType == typeof(IFactTarget)).ImplementationType!;
-                s.AddSingleton(target).AddSingleton<IFactTarget>(p => new TargetDeath((IFactTarget)p.GetRequiredService(target), p.GetRequiredService<Death>()));
+                Before<IFactTarget>(s, (target, death) => new TargetDeath(target, death));
+                Before<IAgendaTarget>(s, (target, death) => new AgendaDeath(target, death));
             },
             rabbit: broker == "memory" ? null : broker, pipeline: role == "pipeline");
         death.Arm();
@@ -44,6 +43,12 @@ static class Child
         await Eventually.So(async () => (await house.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Count(j => ids.Contains(j.Id)) == ids.Length, "all renders are done", role == "stock" ? 6 : 240);
         Console.WriteLine("done");
         return 0;
+    }
+
+    static void Before<T>(IServiceCollection services, Func<T, Death, T> with) where T : class
+    {
+        var target = services.Last(d => d.ServiceType == typeof(T)).ImplementationType!;
+        services.AddSingleton(target).AddSingleton(p => with((T)p.GetRequiredService(target), p.GetRequiredService<Death>()));
     }
 }
 
@@ -111,17 +116,17 @@ sealed class ConsumeDeath(Death death) : IConsumeObserver
     }
 }
 
-sealed class PublishDeath(Death death) : IPublishObserver
+sealed class AgendaDeath(IAgendaTarget target, Death death) : IAgendaTarget
 {
-    public Task PrePublish<T>(PublishContext<T> context) where T : class => Task.CompletedTask;
+    InFlight? IAgendaTarget.InFlight => target.InFlight;
 
-    public Task PostPublish<T>(PublishContext<T> context) where T : class
+    public Task ReadyAsync(CancellationToken cancel) => target.ReadyAsync(cancel);
+
+    public async Task SendAsync(Sending sending, object? message, CancellationToken cancel)
     {
-        if (context.Message is PlanFrames or ValidateFrames or AssembleFilm) death.At("ask confirmed");
-        return Task.CompletedTask;
+        await target.SendAsync(sending, message, cancel);
+        if (sending.Type is "ask.plan_frames" or "ask.validate_frames" or "ask.assemble_film") death.At("ask confirmed");
     }
-
-    public Task PublishFault<T>(PublishContext<T> context, Exception exception) where T : class => Task.CompletedTask;
 }
 
 sealed class TargetDeath(IFactTarget target, Death death) : IFactTarget
