@@ -78,11 +78,12 @@ public sealed record LiveFailed(JobId JobId, string FailedAtStep, string ErrorMe
 /// <param name="ProgressWhenCancelled">Per cent.</param>
 public sealed record LiveCancelled(JobId JobId, [property: JsonConverter(typeof(UtcJson))] DateTimeOffset? CancelledAt, int ProgressWhenCancelled, long Seq) : LiveAboutJob(JobId, Seq);
 
-/// <summary>A scene snapshot that the client subscribed to has changed.</summary>
+/// <summary>A snapshot the client subscribed to, or a newer one of its project.</summary>
+/// <param name="Snapshot">As in <c>GET /v1/snapshots/{id}</c>; without <c>inputs</c> where they have more than 64 KiB.</param>
 public sealed record LiveSnapshotUpdate(Guid SnapshotId, JsonElement Snapshot) : LiveMessage;
 
 /// <summary>Something about the client's last messages; the socket stays open.</summary>
-/// <param name="Code">RATE_LIMIT, FORBIDDEN, NOT_CANCELLABLE, NOT_FOUND, UNAVAILABLE.</param>
+/// <param name="Code">RATE_LIMIT, FORBIDDEN, NOT_CANCELLABLE, NOT_FOUND, TOO_MANY, UNAVAILABLE.</param>
 public sealed record LiveError(string Code, string Message) : LiveMessage;
 
 /// <param name="T">Unix seconds.</param>

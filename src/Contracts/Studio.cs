@@ -15,10 +15,16 @@ public sealed record ProjectView(
 /// <param name="Inputs">Null in lists.</param>
 /// <param name="Digest">SHA-256 over all that the film depends on: the same digest is the same film.</param>
 public sealed record SnapshotView(
-    SnapshotId SnapshotId, ProjectId ProjectId, string Name, TemplateId TemplateId, IReadOnlyDictionary<string, string>? Inputs, int? Width, int? Height, string? Fps, string? Background, string Digest, DateTimeOffset CreatedAt);
+    SnapshotId SnapshotId, ProjectId ProjectId, string Name, TemplateId TemplateId, IReadOnlyDictionary<string, string>? Inputs, int? Width, int? Height, string? Fps, string? Background, string Digest, DateTimeOffset CreatedAt)
+{
+    /// <summary>Without its inputs.</summary>
+    public static SnapshotView Of(SnapshotTaken fact, DateTimeOffset at) =>
+        new(fact.SnapshotId, fact.ProjectId, fact.Content.Name, fact.Content.TemplateId, null, fact.Content.Width, fact.Content.Height, fact.Content.Fps, fact.Content.Background, fact.Digest, at);
+}
 
 /// <summary>Asks the studio for a snapshot, or for one of a project as it is now; answered by <see cref="FoundSnapshot"/>.</summary>
-public sealed record FindSnapshot(TenantId TenantId, SnapshotId? SnapshotId, ProjectId? ProjectId, string By);
+/// <param name="Bare">Without its inputs, which may be large.</param>
+public sealed record FindSnapshot(TenantId TenantId, SnapshotId? SnapshotId, ProjectId? ProjectId, string By, bool Bare = false);
 
 /// <param name="Snapshot">Null: the tenant has no such.</param>
 public sealed record FoundSnapshot(SnapshotView? Snapshot);

@@ -4,14 +4,15 @@ using FlatRender.Bench.Messages;
 using FlatRender.Bench.Sockets;
 
 // Each benchmark prints a Markdown table and, as its last line, one JSON object with every figure.
-int? seed = null;
+// What chaos may be given besides.
+int? seed = null, jobs = null;
 var benches = new Dictionary<string, Func<bool, CancellationToken, Task<Figures>>>
 {
     ["store"] = (quick, _) => StoreBench.RunAsync(quick),
     ["film"] = FilmBench.RunAsync,
     ["faults"] = FaultsBench.RunAsync,
     ["kills"] = (quick, _) => KillsBench.RunAsync(quick),
-    ["chaos"] = (quick, stop) => ChaosBench.RunAsync(quick, seed, stop),
+    ["chaos"] = (quick, stop) => ChaosBench.RunAsync(quick, seed, jobs, stop),
     ["sockets"] = (quick, _) => SocketsBench.RunAsync(quick),
     ["messages"] = (quick, _) => MessagesBench.RunAsync(quick),
 };
@@ -42,10 +43,15 @@ switch (args)
         return 0;
 }
 
-if (args is ["chaos", .. var before, "--seed", var given] && int.TryParse(given, CultureInfo.InvariantCulture, out var number)) (seed, args) = (number, ["chaos", .. before]);
+while (args is ["chaos", .. var before, "--seed" or "--jobs", var given] && int.TryParse(given, CultureInfo.InvariantCulture, out var number))
+{
+    if (args[^2] == "--seed") seed = number;
+    else jobs = number;
+    args = ["chaos", .. before];
+}
 if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var bench) || rest is not ([] or ["--quick"]))
 {
-    Console.Error.WriteLine($"usage: FlatRender.Bench {string.Join('|', benches.Keys)} [--quick]   (chaos: [--quick] [--seed N])");
+    Console.Error.WriteLine($"usage: FlatRender.Bench {string.Join('|', benches.Keys)} [--quick]   (chaos: [--quick] [--seed N] [--jobs N])");
     return 2;
 }
 

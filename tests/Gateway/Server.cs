@@ -21,8 +21,9 @@ public sealed class Server : IAsyncLifetime
 {
     public const string OwnerToken = "the-owners-token-of-this-installation", NodeToken = "the-token-of-its-nodes-0123456789";
 
-    readonly string _home = Directory.CreateTempSubdirectory("flatrender-gateway-").FullName;
-    OwnDatabase _database = null!;
+    string _home = "";
+    OwnDatabase? _database;
+    string _connection = null!;
     WebApplication _app = null!;
 
     public HandClock Clock { get; } = new();
@@ -37,20 +38,30 @@ public sealed class Server : IAsyncLifetime
     /// <summary>How strictly calls are counted.</summary>
     public double Rates { get; init; } = 1e6;
 
+    /// <summary>The server that this one shares database and files with; null: it has its own.</summary>
+    public Server? Beside { get; init; }
+
+    /// <summary>What the server reaches its database by; null: directly.</summary>
+    public Cable? Cable { get; init; }
+
     public IdentitySettings Settings { get; init; } = IdentitySettings.Default;
 
     public async Task InitializeAsync()
     {
-        _database = await OwnDatabase.CreateAsync();
+        _home = Beside?._home ?? Directory.CreateTempSubdirectory("flatrender-gateway-").FullName;
+        if (Beside is null) _database = await OwnDatabase.CreateAsync();
         // Projections, relay and committers keep connections of their own; what is left must do for many callers at once.
-        Database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(TestDatabase.ConnectionString) { Database = new NpgsqlConnectionStringBuilder(_database.Source.ConnectionString).Database, MaxPoolSize = 50 }.ConnectionString);
+        var at = new NpgsqlConnectionStringBuilder(TestDatabase.ConnectionString) { Database = new NpgsqlConnectionStringBuilder(_database?.Source.ConnectionString ?? Beside!._connection).Database, MaxPoolSize = 50 };
+        if (Cable is not null) (at.Host, at.Port) = ("127.0.0.1", Cable.Port);
+        _connection = at.ConnectionString;
+        Database = NpgsqlDataSource.Create(_connection);
         await StartAsync();
     }
 
     async Task StartAsync()
     {
         var options = new ServeOptions([.. ServeOptions.AllServices], Pipeline: true, "http://127.0.0.1:0",
-            new Deployment(_home, _database.Source.ConnectionString, "memory", new Secrets(OwnerToken, NodeToken, "the-orchestrators-secret-of-it")));
+            new Deployment(_home, _connection, "memory", new Secrets(OwnerToken, NodeToken, "the-orchestrators-secret-of-it")));
         _app = House.Build(options, services => services
             .AddSingleton<TimeProvider>(Clock).AddSingleton(Database).AddSingleton(new RateSettings(Rates)).AddSingleton(Settings)
             // Passwords are hashed for good in FlatRender; here, quickly.
@@ -92,6 +103,7 @@ public sealed class Server : IAsyncLifetime
     {
         await _app.DisposeAsync();
         await Database.DisposeAsync();
+        if (_database is null) return;
         await _database.DisposeAsync();
         Directory.Delete(_home, recursive: true);
     }

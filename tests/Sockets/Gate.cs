@@ -3,6 +3,7 @@ using FlatRender.EventStore;
 using FlatRender.Foundation;
 using FlatRender.Gateway;
 using FlatRender.Gateway.Sockets;
+using FlatRender.Studio;
 using FlatRender.TestKit;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
@@ -34,13 +35,15 @@ public sealed class Gate : IAsyncDisposable
     {
         var database = await OwnDatabase.CreateAsync();
         await Migration.ApplyAsync(database.Source, "eventstore", CancellationToken.None);
-        return await OpenAsync(database.Source, database, "memory", limits, loud: loud);
+        return await OpenAsync(database.Source, database, "memory", limits, loud: loud, more: new StudioService());
     }
 
     /// <param name="owned">Dropped with this gate.</param>
-    public static async Task<Gate> OpenAsync(NpgsqlDataSource source, OwnDatabase? owned, string broker, LiveLimits? limits = null, bool relay = true, bool loud = false)
+    /// <param name="more">Rooms that are open in the same process.</param>
+    public static async Task<Gate> OpenAsync(NpgsqlDataSource source, OwnDatabase? owned, string broker, LiveLimits? limits = null, bool relay = true, bool loud = false, params Service[] more)
     {
-        var (clock, log, service) = (new HandTimers(), new Captured(), new GatewayService());
+        var (clock, log) = (new HandTimers(), new Captured());
+        Service[] services = [new GatewayService(), .. more];
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders().SetMinimumLevel(loud ? LogLevel.Trace : LogLevel.Information).AddProvider(log);
@@ -48,13 +51,13 @@ public sealed class Gate : IAsyncDisposable
         builder.Services.AddSingleton(TimeProvider.System).AddSingleton(source).AddSingleton(Vocabulary.All).AddSingleton(secrets)
             .AddSingleton(new Deployment(AppContext.BaseDirectory, "", broker, secrets)).AddSingleton(new Blobs(Path.GetTempPath()))
             .AddTokenAccess().AddEventStore(store => (store.Broker, store.Relay) = (broker, relay));
-        service.Register(builder.Services);
+        foreach (var service in services) service.Register(builder.Services);
         builder.Services.AddSingleton<Asked>();
         if (limits is not null) builder.Services.AddSingleton(limits);
-        builder.Services.AddSingleton(s => new LiveHub(s.GetRequiredService<Streams>(), s.GetRequiredService<LiveProgress>(), Vocabulary.All, s.GetRequiredService<LiveLimits>(), clock, s.GetRequiredService<ILogger<LiveHub>>()));
+        builder.Services.AddSingleton(s => new LiveHub(s.GetRequiredService<Streams>(), s.GetRequiredService<LiveProgress>(), s.GetRequiredService<LiveSnapshots>(), Vocabulary.All, s.GetRequiredService<LiveLimits>(), clock, s.GetRequiredService<ILogger<LiveHub>>()));
         builder.Services.AddMassTransit(bus =>
         {
-            service.Consume(bus);
+            foreach (var service in services) service.Consume(bus);
             bus.AddConsumer<Asked.Hears>();
             if (broker == "memory") bus.UsingInMemory((context, transport) =>
             {
@@ -65,6 +68,7 @@ public sealed class Gate : IAsyncDisposable
             {
                 transport.Host(new Uri(broker.Replace("amqp://", "rabbitmq://", StringComparison.Ordinal)));
                 transport.UnderstandFacts();
+                transport.OutliveCuts();
                 transport.ConfigureJsonSerializerOptions(Wire.Configure);
                 transport.ConfigureEndpoints(context);
             });
@@ -74,7 +78,7 @@ public sealed class Gate : IAsyncDisposable
         app.UseEnvelope();
         app.UseAuthentication();
         app.UseAuthorization();
-        service.Map(app);
+        foreach (var service in services) service.Map(app);
         await app.StartAsync();
         return new Gate(app, owned, clock, log);
     }
@@ -105,11 +109,20 @@ public sealed class Gate : IAsyncDisposable
     }
 
     /// <summary>Says it, and waits until the gateway has heard it.</summary>
-    public async Task SayAsync(Client client, object message)
+    /// <param name="unless">The socket may have closed meanwhile; null: it has not.</param>
+    public async Task SayAsync(Client client, object message, Func<bool>? unless = null)
     {
         var before = Hub.Tally.Heard;
-        await client.SayAsync(message);
-        await Until.SoAsync("the gateway has heard it", () => Task.FromResult(Hub.Tally.Heard > before));
+        try
+        {
+            await client.SayAsync(message);
+        }
+        catch (System.Net.WebSockets.WebSocketException) when (unless is not null)
+        {
+            await Until.SoAsync("it has closed", () => Task.FromResult(unless()));
+        }
+
+        await Until.SoAsync("the gateway has heard it", () => Task.FromResult(Hub.Tally.Heard > before || unless?.Invoke() == true));
     }
 
     public Task StopAsync() => _app.StopAsync();

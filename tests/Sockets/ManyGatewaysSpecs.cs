@@ -1,5 +1,7 @@
 using FlatRender.Contracts;
 using FlatRender.EventStore;
+using FlatRender.Foundation;
+using FlatRender.Studio;
 using FlatRender.TestKit;
 using MassTransit;
 
@@ -35,5 +37,32 @@ public sealed class ManyGatewaysSpecs
         await first.Get<IBus>().Publish(new NodeCrashed(new NodeId(Ids.New()), id, "render", 0, "ENGINE_CRASHED", "the engine died"));
         await first.HappensAsync(id, new JobFailed(id, "Rendering", "AE_REPEATED_CRASH", true, "too often"));
         foreach (var client in new[] { here, there }) (await client.NextAsync("failed")).GetProperty("error_code").GetString().ShouldBe("AE_REPEATED_CRASH");
+    }
+
+    [Fact]
+    public async Task A_snapshot_is_told_at_a_gateway_that_has_no_studio()
+    {
+        await using var database = await OwnDatabase.CreateAsync();
+        await Migration.ApplyAsync(database.Source, "eventstore", CancellationToken.None);
+        await using var house = await Gate.OpenAsync(database.Source, null, Broker, more: new StudioService());
+        await using var gateway = await Gate.OpenAsync(database.Source, null, Broker, relay: false);
+        var (streams, project) = (house.Get<Streams>(), new ProjectId(Ids.New()));
+        var content = new ProjectContent("Nowruz", new TemplateId(Ids.New()), new string('a', 64), null, null, null, null);
+        var first = await TakeAsync(0, new ProjectCreated(project, Caller.Owner.TenantId, content, "test", "created"));
+        using var client = await gateway.WatchAsync(await house.QueuedAsync());
+        await Until.SoAsync("the studio knows it", async () => await house.Get<ProjectShelf>().FindSnapshotAsync(Caller.Owner.TenantId, first, CancellationToken.None) is not null);
+        await client.SayAsync(new { type = "subscribe_snapshot", snapshot_id = first });
+        (await client.NextAsync("snapshot_update")).GetProperty("snapshot_id").GetGuid().ShouldBe(first.Value);
+
+        // The clock stands still: nothing is found by looking, only by hearing.
+        var second = await TakeAsync(2);
+        (await client.NextAsync("snapshot_update")).GetProperty("snapshot_id").GetGuid().ShouldBe(second.Value);
+
+        async Task<SnapshotId> TakeAsync(long version, params object[] before)
+        {
+            var id = new SnapshotId(Ids.New());
+            await streams.AppendAsync(project.Value, "project", version, [.. before, new SnapshotTaken(id, project, Caller.Owner.TenantId, content, new string('b', 64), "test", "taken")], "test", CancellationToken.None);
+            return id;
+        }
     }
 }

@@ -84,6 +84,57 @@ test('a render that fails, and one cancelled over its socket', async () => {
   assert.equal((await call(server, 'GET', `/v1/renders/${unwanted}`)).step, 'Cancelled')
 })
 
+test('snapshots of a project are told to its owner as they are taken, and to no stranger', async () => {
+  const job = await submit(server)
+  const owner = { tenant: server.psql(`SELECT data->>'tenant_id' FROM eventstore.mt_events WHERE stream_id = '${job}' AND version = 1`), permissions: ['renders:read', 'projects:read', 'projects:write', 'templates:read'] }
+  const { items: [template] } = await call(server, 'GET', '/v1/templates')
+  const project = await call(server, 'POST', '/v1/projects', { name: 'Nowruz', template_id: template.template_id, inputs: { title: 'one' } })
+  const first = await call(server, 'POST', `/v1/projects/${project.project_id}/snapshots`)
+  const take = async title => {
+    await call(server, 'PUT', `/v1/projects/${project.project_id}`, { name: 'Nowruz', template_id: template.template_id, inputs: { title } })
+    return call(server, 'POST', `/v1/projects/${project.project_id}/snapshots`)
+  }
+  const told = (client, snapshot) => client.of('snapshot_update', m => m.snapshot_id === snapshot.snapshot_id)
+
+  const client = new Client(server, job, { token: server.token(owner) })
+  await client.of('hello')
+  client.say({ type: 'subscribe_snapshot', snapshot_id: first.snapshot_id })
+  assert.deepEqual((await told(client, first)).snapshot, await call(server, 'GET', `/v1/snapshots/${first.snapshot_id}`))
+  const second = await take('two')
+  assert.deepEqual((await told(client, second)).snapshot, await call(server, 'GET', `/v1/snapshots/${second.snapshot_id}`))
+  const third = await take('three')
+  await told(client, third)
+  assert.deepEqual(client.messages.filter(m => m.type === 'snapshot_update').map(m => m.snapshot.inputs.title), ['one', 'two', 'three'])
+
+  // Who comes again is told what it names, and at once the newest.
+  const again = new Client(server, job, { token: server.token(owner) })
+  await again.of('hello')
+  again.say({ type: 'subscribe_snapshot', snapshot_id: second.snapshot_id })
+  await told(again, third)
+  assert.deepEqual(again.messages.filter(m => m.type === 'snapshot_update').map(m => m.snapshot.inputs.title), ['two', 'three'])
+  // Pictures are for REST.
+  const heavy = await take('data:image/png;base64,' + 'A'.repeat(70_000))
+  assert.equal((await told(again, heavy)).snapshot.inputs, undefined)
+  again.say({ type: 'subscribe_snapshot', snapshot_id: randomUUID() })
+  await again.of('error', m => m.code === 'NOT_FOUND')
+
+  const reader = new Client(server, job, { token: server.token({ ...owner, permissions: ['renders:read'] }) })
+  await reader.of('hello')
+  reader.say({ type: 'subscribe_snapshot', snapshot_id: first.snapshot_id })
+  assert.equal((await reader.of('error')).code, 'FORBIDDEN')
+  const { access_token: theirs } = await call(server, 'POST', '/v1/auth/register', { email: 'kim@example.org', password: 'a long password', name: 'Kim' }, null)
+  const copy = await submit(server, undefined, theirs)
+  const stranger = new Client(server, copy, { token: theirs })
+  await stranger.of('hello')
+  stranger.say({ type: 'subscribe_snapshot', snapshot_id: first.snapshot_id })
+  assert.equal((await stranger.of('error')).code, 'NOT_FOUND')
+  for (const [client, id] of [[again, job], [reader, job], [stranger, copy]]) {
+    conform(client.messages, id)
+    client.cut()
+  }
+  client.cut()
+})
+
 test('each close code of who may not watch or misbehaves', async () => {
   const job = await submit(server)
   const closed = async (client, ...says) => {

@@ -27,6 +27,7 @@ export const MESSAGES = {
   done: { ...about, export_id: uuid, output_url: text, thumbnail_url: text, duration_sec: seconds, size_bytes: whole, compute_seconds: seconds },
   failed: { ...about, failed_at_step: step, error_message: text, error_code: text, refund_issued: truth, trace_id: uuid },
   cancelled: { ...about, cancelled_at: moment, progress_when_cancelled: percent },
+  snapshot_update: { snapshot_id: uuid, snapshot: v => uuid(v.snapshot_id) && uuid(v.project_id) && uuid(v.template_id) && text(v.name) && /^[0-9a-f]{64}$/.test(v.digest) },
   error: { code: text, message: text },
   ping: { t: whole },
 }

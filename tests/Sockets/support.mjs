@@ -152,13 +152,13 @@ export async function startNode(server) {
 
 let template
 /** A render of a very small film: 12 frames are one chunk, 24 are two. */
-export async function submit(server, frames = 12) {
+export async function submit(server, frames = 12, token = TOKEN) {
   const lottie = {
     v: '5.7.0', fr: 24, ip: 0, op: frames, w: 64, h: 48, nm: 'small', ddd: 0, assets: [],
     layers: [{ ddd: 0, ind: 1, ty: 1, nm: 'field', sr: 1, ks: { o: { a: 0, k: 100 }, r: { a: 0, k: 0 }, p: { a: 0, k: [0, 0, 0] }, a: { a: 0, k: [0, 0, 0] }, s: { a: 0, k: [100, 100, 100] } }, ao: 0, sw: 64, sh: 48, sc: '#204090', ip: 0, op: frames, st: 0, bm: 0 }],
   }
-  template = await call(server, 'POST', '/v1/templates', { name: 'small', lottie })
-  return (await call(server, 'POST', '/v1/renders', { template_id: template.template_id })).job_id
+  template = await call(server, 'POST', '/v1/templates', { name: 'small', lottie }, token)
+  return (await call(server, 'POST', '/v1/renders', { template_id: template.template_id }, token)).job_id
 }
 
 // --- clients ---

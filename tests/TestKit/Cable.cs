@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace FlatRender.TestKit;
 
-/// <summary>A cable to a server (broker, database) that can be cut, or made to swallow what the server answers.</summary>
+/// <summary>A cable to a server (broker, database) that can be cut, pulled out, or made to swallow what the server answers.</summary>
 public sealed class Cable : IAsyncDisposable
 {
     readonly Uri _server;
@@ -13,6 +13,7 @@ public sealed class Cable : IAsyncDisposable
     readonly CancellationTokenSource _end = new();
     readonly Task _accepting;
     volatile TaskCompletionSource _answers = Done();
+    volatile bool _out;
 
     /// <param name="server">Its address: amqp://..., tcp://...</param>
     public Cable(string server)
@@ -37,6 +38,15 @@ public sealed class Cable : IAsyncDisposable
         foreach (var socket in _sockets.Keys) Drop(socket);
     }
 
+    /// <summary>Nobody is connected, and nobody will be.</summary>
+    public void PullOut()
+    {
+        _out = true;
+        Cut();
+    }
+
+    public void PlugIn() => _out = false;
+
     /// <summary>What is said to the server arrives; what it answers does not.</summary>
     public void HoldAnswers() => _answers = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -58,6 +68,7 @@ public sealed class Cable : IAsyncDisposable
         (_sockets[client], _sockets[server]) = (0, 0);
         try
         {
+            if (_out) return;
             client.NoDelay = true;
             await server.ConnectAsync(_server.Host, _server.Port is > 0 and var port ? port : 5672, _end.Token);
             _sockets.TryUpdate(server, ((IPEndPoint)server.LocalEndPoint!).Port, 0);

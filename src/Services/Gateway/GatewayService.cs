@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace FlatRender.Gateway;
 
@@ -19,15 +20,19 @@ public sealed class GatewayService : Service
 {
     public override string Role => "gateway";
 
+    public override Task UpdateSchemaAsync(NpgsqlDataSource database, CancellationToken cancel) => Schema.UpdateAsync(database, "gateway", typeof(GatewayService).Assembly, cancel);
+
     public override void Register(IServiceCollection services)
     {
         services.AddSingleton<LiveProgress>();
         services.TryAddSingleton(LiveLimits.Default);
+        services.AddSingleton<LiveSnapshots>();
         services.AddSingleton<LiveHub>();
         services.AddHostedService(s => s.GetRequiredService<LiveHub>());
         // It writes addresses with their queries, and a socket's token is in one: not at any level.
         services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning));
         services.AddSingleton<Till>();
+        services.AddSingleton<FirstAsked>();
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
         services.TryAddSingleton(s => new MessageFile(null, s.GetRequiredService<Deployment>().InMemory));

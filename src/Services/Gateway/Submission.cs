@@ -7,7 +7,7 @@ using MassTransit;
 namespace FlatRender.Gateway;
 
 /// <summary>Takes a new render from its request to its first stored fact.</summary>
-public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, Till till, IBusControl broker, TimeProvider clock)
+public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blobs, JobViews views, Projections projections, Till till, FirstAsked first, IBusControl broker, TimeProvider clock)
 {
     static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(15), Look = TimeSpan.FromMilliseconds(500);
 
@@ -30,10 +30,13 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
         throw new TimeoutException("The broker is away.");
     }
 
+    static IResult Taken => Refuse.Invalid("IDEMPOTENCY_CONFLICT", "This Idempotency-Key was first sent with another request. Another render needs another key.");
+
     async Task<(RenderView? View, IResult? Refusal)> SubmitOverBrokerAsync(Caller caller, NewRender ask, string? key, CancellationToken cancel)
     {
         var id = new JobId(key is null ? Ids.New() : Ids.Derived(caller.TenantId.Value, "render " + key));
-        if (key is not null && await views.FindAsync(caller.TenantId, id, cancel) is { } known) return (known, null);
+        var asked = ask;
+        if (key is not null && await views.FindAsync(caller.TenantId, id, cancel) is { } known) return await first.TakeAsync(id, asked, cancel) ? (known, null) : (null, Taken);
 
         await using var scope = scopes.CreateAsyncScope();
         var source = await SourceAsync(scope.ServiceProvider, caller, ask, cancel);
@@ -55,6 +58,8 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
 
         answer.Is(out Response<RenderPrepared>? prepared);
         var film = prepared!.Message;
+        // Before any money moves, and not before it could be rendered: what was wrong may be mended and sent with the same key.
+        if (key is not null && !await first.TakeAsync(id, asked, cancel)) return (null, Taken);
         if (await till.HoldAsync(new HoldCredits(id, caller.TenantId, Attempt: 1, AfterOrder: 0, Price.OfMinor(film.Film.Width, film.Film.Height, film.Film.Frames)), cancel) is { } unpaid) return (null, unpaid);
         var planSeconds = Math.Round(clock.GetElapsedTime(began).TotalSeconds, 4);
         var since = clock.GetTimestamp();

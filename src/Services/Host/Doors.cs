@@ -59,6 +59,7 @@ static class Doors
             headers["Referrer-Policy"] = "no-referrer";
             headers.ContentSecurityPolicy = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'";
             if (http.Request.IsHttps) headers.StrictTransportSecurity = "max-age=31536000";
+            if (http.Response.StatusCode == StatusCodes.Status503ServiceUnavailable && headers.RetryAfter.Count == 0) headers.RetryAfter = "5";
             // Answers are for the one who asked, and may be different the next time.
             if (headers.CacheControl.Count == 0) headers.CacheControl = http.Request.Path.StartsWithSegments("/v1/auth") ? "no-store" : "private, no-cache";
             return Task.CompletedTask;

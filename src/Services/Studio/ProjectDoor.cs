@@ -21,7 +21,8 @@ static class ProjectDoor
         var caller = Caller.Of(http);
         if (await ProblemAsync(ask, caller, templates, cancel) is { } refusal) return refusal;
         var id = new ProjectId(key is null ? Ids.New() : Ids.Derived(caller.TenantId.Value, "project " + key));
-        await studio.CreateAsync(caller.TenantId, id, await ContentAsync(ask, blobs, cancel), $"user {caller.UserId}", cancel);
+        if (!await studio.CreateAsync(caller.TenantId, id, await ContentAsync(ask, blobs, cancel), $"user {caller.UserId}", cancel))
+            return Refuse.Invalid("IDEMPOTENCY_CONFLICT", "This Idempotency-Key was first sent with another request. Another project needs another key.");
         http.Response.Headers.Location = $"/v1/projects/{id}";
         return await AnswerAsync(id, http, studio, shelf, StatusCodes.Status201Created, cancel);
     }

@@ -48,7 +48,7 @@ public sealed class ProjectShelf(NpgsqlDataSource database, Vocabulary vocabular
                     f.ProjectId.Value, f.Content.InputsDigest, Json(View(f.ProjectId, f.Content, e.Version, e.Timestamp, e.Timestamp))),
                 ProjectDeleted f => db.RunAsync($"DELETE FROM {schema}.projects WHERE id = $1", cancel, f.ProjectId.Value),
                 SnapshotTaken f => db.RunAsync($"INSERT INTO {schema}.snapshots (id, tenant_id, project_id, created_at, inputs_digest, view) VALUES ($1, $2, $3, $4, $5, $6::jsonb) ON CONFLICT DO NOTHING", cancel,
-                    f.SnapshotId.Value, f.TenantId.Value, f.ProjectId.Value, e.Timestamp, f.Content.InputsDigest, Json(View(f, e.Timestamp))),
+                    f.SnapshotId.Value, f.TenantId.Value, f.ProjectId.Value, e.Timestamp, f.Content.InputsDigest, Json(SnapshotView.Of(f, e.Timestamp))),
                 _ => Task.CompletedTask,
             });
         }
@@ -68,7 +68,6 @@ public sealed class ProjectShelf(NpgsqlDataSource database, Vocabulary vocabular
         database.PageAsync("view::text", $"FROM studio.{which}", "created_at DESC, id", row => Read<T>(row.GetString(0)), page, size, cancel, values);
 
     public static ProjectView View(ProjectId id, ProjectContent c, long version, DateTimeOffset created, DateTimeOffset updated) => new(id, c.Name, c.TemplateId, null, c.Width, c.Height, c.Fps, c.Background, version, created, updated);
-    public static SnapshotView View(SnapshotTaken f, DateTimeOffset at) => new(f.SnapshotId, f.ProjectId, f.Content.Name, f.Content.TemplateId, null, f.Content.Width, f.Content.Height, f.Content.Fps, f.Content.Background, f.Digest, at);
 
     static string Json<T>(T view) => JsonSerializer.Serialize(view, Wire.Json);
     static T Read<T>(string json) => JsonSerializer.Deserialize<T>(json, Wire.Json)!;

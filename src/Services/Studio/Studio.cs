@@ -8,12 +8,13 @@ namespace FlatRender.Studio;
 public enum Outcome { Done, Missing, Changed }
 
 /// <summary>Changes of projects, each decided on the newest version and seen when it is answered.</summary>
-public sealed class Studio(Streams streams, ProjectShelf shelf, EventStore.Projections projections, Blobs blobs)
+public sealed class Studio(Streams streams, Vocabulary vocabulary, ProjectShelf shelf, EventStore.Projections projections, Blobs blobs)
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     /// <summary>The same id twice is one project: the first.</summary>
-    public async Task CreateAsync(TenantId tenant, ProjectId id, ProjectContent content, string by, CancellationToken cancel)
+    /// <returns>False: the first was made of something else.</returns>
+    public async Task<bool> CreateAsync(TenantId tenant, ProjectId id, ProjectContent content, string by, CancellationToken cancel)
     {
         try
         {
@@ -21,9 +22,10 @@ public sealed class Studio(Streams streams, ProjectShelf shelf, EventStore.Proje
         }
         catch (ConcurrencyException)
         {
-            // It is there already.
+            if ((await streams.ReadAsync(id.Value, 1, 1, cancel)).Single().Fact(vocabulary) is not ProjectCreated first || first.Content != content) return false;
         }
         await SeenAsync(id.Value, 1, cancel);
+        return true;
     }
 
     /// <param name="version">The one the caller has seen; null: whatever it is.</param>

@@ -46,6 +46,6 @@ public sealed class FindSnapshotConsumer(Studio studio, ProjectShelf shelf) : IC
         var (ask, cancel) = (x.Message, x.CancellationToken);
         var snapshot = ask.SnapshotId is { } id ? await shelf.FindSnapshotAsync(ask.TenantId, id, cancel)
             : ask.ProjectId is { } project ? await studio.TakeSnapshotAsync(ask.TenantId, project, ask.By, cancel) : null;
-        await x.RespondAsync(new FoundSnapshot(snapshot is null ? null : await studio.FilledAsync(snapshot, cancel)));
+        await x.RespondAsync(new FoundSnapshot(snapshot is null ? null : ask.Bare ? snapshot.View : await studio.FilledAsync(snapshot, cancel)));
     }
 }

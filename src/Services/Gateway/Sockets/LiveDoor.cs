@@ -60,6 +60,7 @@ static class LiveDoor
         var (caller, why) = await CallerAsync(http);
         var watcher = new Watcher(socket, Connection.Of(http), hub.Pace, caller?.ExpiresAt ?? DateTimeOffset.MaxValue, http.Abort);
         LiveJob? job = null;
+        LiveCalls? calls = null;
         hub.Greet(watcher);
         try
         {
@@ -77,11 +78,12 @@ static class LiveDoor
 
         try
         {
-            var calls = new LiveCalls(watcher, job, caller, http.RequestServices.GetRequiredService<LiveProgress>(), http.RequestServices.GetRequiredService<IBus>());
+            calls = new LiveCalls(watcher, hub.Pace, job, caller, http.RequestServices);
             await watcher.ListenAsync(calls.HearAsync);
         }
         finally
         {
+            calls?.Leave();
             if (job is not null) hub.Leave(job, watcher);
             hub.Forget(watcher);
         }

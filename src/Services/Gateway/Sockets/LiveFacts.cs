@@ -5,10 +5,11 @@ using MassTransit;
 namespace FlatRender.Gateway.Sockets;
 
 /// <summary>What this gateway hears of renders, whichever process it happened in. Every gateway hears everything: the queue is its own, and goes with it.</summary>
-public sealed class LiveFacts(LiveHub hub, LiveProgress live) :
+public sealed class LiveFacts(LiveHub hub, LiveProgress live, LiveSnapshots snapshots) :
     IConsumer<RenderProgress>, IConsumer<NodeCrashed>, IConsumer<ChunkExpired>,
     IConsumer<JobRequeued>, IConsumer<JobRendering>, IConsumer<JobValidating>, IConsumer<JobFramesAccepted>, IConsumer<JobRepair>,
-    IConsumer<JobDone>, IConsumer<JobFailed>, IConsumer<JobCancelled>, IConsumer<JobHeld>, IConsumer<JobReleased>
+    IConsumer<JobDone>, IConsumer<JobFailed>, IConsumer<JobCancelled>, IConsumer<JobHeld>, IConsumer<JobReleased>,
+    IConsumer<SnapshotTaken>
 {
     public Task Consume(ConsumeContext<RenderProgress> context)
     {
@@ -38,6 +39,7 @@ public sealed class LiveFacts(LiveHub hub, LiveProgress live) :
     public Task Consume(ConsumeContext<JobCancelled> context) => EndAsync(context);
     public Task Consume(ConsumeContext<JobHeld> context) => StirAsync(context);
     public Task Consume(ConsumeContext<JobReleased> context) => StirAsync(context);
+    public Task Consume(ConsumeContext<SnapshotTaken> context) => snapshots.StirAsync(context.Message.ProjectId, context.CancellationToken);
 
     Task StirAsync<T>(ConsumeContext<T> context) where T : class, IAboutRender
     {
@@ -73,7 +75,7 @@ public sealed class LiveQueue : ConsumerDefinition<LiveFacts>
         queue.AutoDelete = true;
         queue.ConfigureConsumeTopology = false;
         queue.Bind<RenderProgress>();
-        foreach (var topic in (string[])["render.#", "node.#"])
+        foreach (var topic in (string[])["render.#", "node.#", "studio.snapshot.#"])
             queue.Bind(RabbitTarget.Exchange, b => (b.ExchangeType, b.RoutingKey, b.Durable) = ("topic", topic, true));
     }
 }

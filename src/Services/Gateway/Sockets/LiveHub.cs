@@ -11,7 +11,7 @@ namespace FlatRender.Gateway.Sockets;
 /// Who watches what in this gateway. A fact on the bus only says that a watched render has moved; what happened is then read from the store, in order and whole. So
 /// nothing is missed where the bus repeats, reorders or loses, and any number of gateways need not know of each other.
 /// </summary>
-public sealed partial class LiveHub(Streams streams, LiveProgress live, Vocabulary vocabulary, LiveLimits limits, TimeProvider clock, ILogger<LiveHub> log) : BackgroundService
+public sealed partial class LiveHub(Streams streams, LiveProgress live, LiveSnapshots snapshots, Vocabulary vocabulary, LiveLimits limits, TimeProvider clock, ILogger<LiveHub> log) : BackgroundService
 {
     /// <summary>How often sockets are looked at: nothing that is looked for is due more exactly.</summary>
     static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
@@ -120,6 +120,7 @@ public sealed partial class LiveHub(Streams streams, LiveProgress live, Vocabula
                 var everything = clock.GetElapsedTime(asked) >= limits.Resync;
                 if (everything) asked = _pace.Now;
                 await FollowAsync(everything ? _jobs.Keys : _moved.Keys, stopping);
+                if (everything) await snapshots.LookAsync(stopping);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {

@@ -27,6 +27,12 @@ public sealed record LiveLimits(TimeSpan Ping, TimeSpan Pong)
     /// <summary>Most bytes of one message from a socket.</summary>
     public int CallBytes { get; init; } = 64 << 10;
 
+    /// <summary>Projects whose snapshots one socket may follow.</summary>
+    public int Projects { get; init; } = 16;
+
+    /// <summary>For another room's answer to what a client asks.</summary>
+    public TimeSpan Answer { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Most state messages that wait for a socket that does not read. Beyond it the socket is cut: the client comes again and its hello says all.</summary>
     public int Waiting { get; init; } = 256;
 
