@@ -56,7 +56,8 @@ for (const [mode, start] of Object.entries(modes)) describe(`${mode}:`, () => {
     const made = await content('renders/submit', { template_id: template.template_id, priority: 70, idempotency_key: 'first' })
     assert.equal(made.priority, 70)
     assert.equal((await call(server, 'GET', `/v1/renders/${made.job_id}`)).template_id, template.template_id)
-    assert.equal((await content('renders/submit', { template_id: template.template_id, idempotency_key: 'first' })).job_id, made.job_id)
+    assert.equal((await content('renders/submit', { template_id: template.template_id, priority: 70, idempotency_key: 'first' })).job_id, made.job_id)
+    assert.equal((await refused('ValidationError', 'renders/submit', { template_id: template.template_id, priority: 71, idempotency_key: 'first' })).code, 'IDEMPOTENCY_CONFLICT')
     assert.notEqual((await content('renders/submit', { template_id: template.template_id, idempotency_key: 'second' })).job_id, made.job_id)
   })
   test('a render is cancelled, and cancelled it stays', async () => {
