@@ -1,5 +1,6 @@
 using System.Globalization;
 using FlatRender.Bench;
+using FlatRender.Bench.Messages;
 using FlatRender.Bench.Sockets;
 
 // Each benchmark prints a Markdown table and, as its last line, one JSON object with every figure.
@@ -13,6 +14,7 @@ var benches = new Dictionary<string, Func<bool, CancellationToken, Task<Figures>
     ["kills"] = (quick, _) => KillsBench.RunAsync(quick),
     ["chaos"] = (quick, stop) => ChaosBench.RunAsync(quick, seed, jobs, brokers, stop),
     ["sockets"] = (quick, _) => SocketsBench.RunAsync(quick),
+    ["messages"] = (quick, _) => MessagesBench.RunAsync(quick),
 };
 
 // Processes of a benchmark that runs in several.
@@ -23,6 +25,18 @@ switch (args)
         return 0;
     case ["sockets-server", "live", var sockets, var seconds, var database]:
         await LiveServer.RunAsync(Number(sockets), Number(seconds), database);
+        return 0;
+    case ["messages-server", var database, var broker, var exchange]:
+        await MessageServer.RunAsync(database, broker, exchange);
+        return 0;
+    case ["messages-echo", var broker, var exchange]:
+        await RawLoop.EchoAsync(broker, exchange);
+        return 0;
+    case ["messages-raw", var broker, var exchange, var loops, var seconds]:
+        await RawLoop.RunAsync(broker, exchange, Number(loops), Number(seconds));
+        return 0;
+    case ["messages-crowd", var address, var sockets, var seconds]:
+        await Load.OverSocketsAsync(address, Number(sockets), Number(seconds));
         return 0;
     case ["sockets-crowd", var addresses, var sockets]:
         await Crowd.RunAsync(addresses, Number(sockets));
