@@ -17,13 +17,6 @@ public sealed class BrokerSocket : TcpClientAdapter
     /// <summary>Connections made by this factory survive being cut in the middle of a publish: they end, and say so.</summary>
     public static void UseIn(ConnectionFactory factory) => factory.SocketFactory = family => new BrokerSocket(new Socket(family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
 
-    /// <inheritdoc cref="UseIn"/>
-    public static Task UseInAsync(ConnectionFactory factory)
-    {
-        UseIn(factory);
-        return Task.CompletedTask;
-    }
-
     public override NetworkStream GetStream() => new EndedByReading(_socket);
 
     sealed class EndedByReading(Socket socket) : NetworkStream(socket)

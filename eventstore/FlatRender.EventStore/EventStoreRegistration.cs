@@ -100,6 +100,20 @@ public static class EventStoreRegistration
     /// <summary>A connection or channel that is cut while messages are worked on costs these messages a second try, and nothing else (<see cref="CutOff"/>). For every bus over RabbitMQ.</summary>
     public static void OutliveCuts(this IBusFactoryConfigurator bus) => bus.ConnectReceiveObserver(new CutOff());
 
+    /// <summary>
+    /// Its connection ends when it is cut. Publishes on it are not confirmed: a consumer that waits there for a confirm would keep the connection from ending. What must not be lost goes through the
+    /// agenda, which has a line of its own.
+    /// </summary>
+    public static void OutliveCuts(this IRabbitMqHostConfigurator host)
+    {
+        host.PublisherConfirmation = false;
+        host.OnRefreshConnectionFactory = factory =>
+        {
+            BrokerSocket.UseIn(factory);
+            return Task.CompletedTask;
+        };
+    }
+
     /// <summary>The saga's memory lives in the event store.</summary>
     public static ISagaRegistrationConfigurator<TSaga> InEventStore<TSaga>(this ISagaRegistrationConfigurator<TSaga> saga) where TSaga : StreamedSaga, new() =>
         saga.Repository(r =>

@@ -44,7 +44,7 @@ sealed class House : IAsyncDisposable
             });
             else bus.UsingRabbitMq((context, transport) =>
             {
-                transport.Host(new Uri("rabbitmq" + broker[broker.IndexOf(':')..]));
+                transport.Host(new Uri("rabbitmq" + broker[broker.IndexOf(':')..]), host => host.OutliveCuts());
                 transport.UnderstandFacts();
                 transport.OutliveCuts();
                 Widen(transport);

@@ -57,11 +57,7 @@ sealed class House : IAsyncDisposable
                 x.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).QueueExpiration = TimeSpan.FromMinutes(1));
                 x.UsingRabbitMq((context, transport) =>
                 {
-                    transport.Host(new Uri(rabbit.Replace("amqp://", "rabbitmq://")), host =>
-                    {
-                        host.OnRefreshConnectionFactory = BrokerSocket.UseInAsync;
-                        host.PublisherConfirmation = false;
-                    });
+                    transport.Host(new Uri(rabbit.Replace("amqp://", "rabbitmq://")), host => host.OutliveCuts());
                     transport.ConfigureJsonSerializerOptions(Wire.Configure);
                     transport.UnderstandFacts();
                     transport.OutliveCuts();

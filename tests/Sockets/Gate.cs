@@ -66,7 +66,7 @@ public sealed class Gate : IAsyncDisposable
             });
             else bus.UsingRabbitMq((context, transport) =>
             {
-                transport.Host(new Uri(broker.Replace("amqp://", "rabbitmq://", StringComparison.Ordinal)));
+                transport.Host(new Uri(broker.Replace("amqp://", "rabbitmq://", StringComparison.Ordinal)), host => host.OutliveCuts());
                 transport.UnderstandFacts();
                 transport.OutliveCuts();
                 transport.ConfigureJsonSerializerOptions(Wire.Configure);

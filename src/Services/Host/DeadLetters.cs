@@ -109,7 +109,9 @@ sealed class DeadLetters(ServeOptions options) : IHostedService, IAsyncDisposabl
         {
             try
             {
-                return await new ConnectionFactory { Uri = node, AutomaticRecoveryEnabled = false, ClientProvidedName = "flatrender dead letters" }.CreateConnectionAsync(cancel);
+                var factory = new ConnectionFactory { Uri = node, AutomaticRecoveryEnabled = false, ClientProvidedName = "flatrender dead letters" };
+                BrokerSocket.UseIn(factory);
+                return await factory.CreateConnectionAsync(cancel);
             }
             catch (BrokerUnreachableException e)
             {

@@ -20,10 +20,7 @@ static class RabbitBus
             transport.Host(brokers[0], host =>
             {
                 host.RequestedConnectionTimeout(TimeSpan.FromSeconds(10));
-                host.OnRefreshConnectionFactory = BrokerSocket.UseInAsync;
-                // What must not be lost goes through the agenda, confirmed on a connection of its own. Here the client ends a lost connection by waiting for its consumers: one that
-                // answers, and waits on that very connection for the answer's confirm, would keep it from ever coming back.
-                host.PublisherConfirmation = false;
+                host.OutliveCuts();
                 if (brokers.Count > 1)
                     host.UseCluster(cluster =>
                     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using FlatRender.EventStore;
 using FlatRender.MessageAdapter;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
@@ -41,6 +42,7 @@ sealed class BrokerLink : IAsyncDisposable
     public static async Task<BrokerLink> OpenAsync(Uri broker, IEnumerable<string> responseExchanges, TimeProvider clock, CancellationToken cancel)
     {
         var factory = new ConnectionFactory { Uri = broker, AutomaticRecoveryEnabled = false, RequestedHeartbeat = TimeSpan.FromSeconds(10), RequestedConnectionTimeout = TimeSpan.FromSeconds(10), ClientProvidedName = "flatrender messages" };
+        BrokerSocket.UseIn(factory);
         var link = new BrokerLink(await factory.CreateConnectionAsync(cancel), clock);
         try
         {
