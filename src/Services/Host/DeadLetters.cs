@@ -110,7 +110,7 @@ sealed class DeadLetters(ServeOptions options) : IHostedService, IAsyncDisposabl
             try
             {
                 var factory = new ConnectionFactory { Uri = node, AutomaticRecoveryEnabled = false, ClientProvidedName = "flatrender dead letters" };
-                BrokerSocket.UseIn(factory);
+                EventStore.BrokerSocket.UseIn(factory);
                 return await factory.CreateConnectionAsync(cancel);
             }
             catch (BrokerUnreachableException e)
