@@ -32,7 +32,7 @@ public sealed partial class AwaySpecs : IAsyncLifetime
     }
 
     /// <summary>What needs no database: files are on disk, and the key that signs is known. A socket is told with a close code.</summary>
-    static readonly string[] Without = ["GET /health/live", "GET /metrics", "GET /openapi/{folder}/{file}", "GET /v1/files/{digest}", "PUT /v1/files/{digest}", "POST /v1/support/service-tokens", "GET /ws/v1/render/{job_id}"];
+    static readonly string[] Without = ["GET /health/live", "GET /metrics", "GET /openapi/{folder}/{file}", "GET /v1/files/{digest}", "PUT /v1/files/{digest}", "POST /v1/support/service-tokens", "GET /ws/v1/messages", "GET /ws/v1/render/{job_id}"];
 
     sealed record Call(string Method, string Template, string Type)
     {
