@@ -88,6 +88,9 @@ public static class EventStoreRegistration
     /// <summary>Lets MassTransit consumers take facts as the relay brings them to RabbitMQ: raw JSON that names its type in a header.</summary>
     public static void UnderstandFacts(this IBusFactoryConfigurator bus) => bus.UseRawJsonDeserializer(RawSerializerOptions.CopyHeaders);
 
+    /// <summary>A connection or channel that is cut while messages are worked on costs these messages a second try, and nothing else (<see cref="CutOff"/>). For every bus over RabbitMQ.</summary>
+    public static void OutliveCuts(this IBusFactoryConfigurator bus) => bus.ConnectReceiveObserver(new CutOff());
+
     /// <summary>The saga's memory lives in the event store.</summary>
     public static ISagaRegistrationConfigurator<TSaga> InEventStore<TSaga>(this ISagaRegistrationConfigurator<TSaga> saga) where TSaga : StreamedSaga, new() =>
         saga.Repository(r =>

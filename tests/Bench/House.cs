@@ -46,6 +46,7 @@ sealed class House : IAsyncDisposable
             {
                 transport.Host(new Uri("rabbitmq" + broker[broker.IndexOf(':')..]));
                 transport.UnderstandFacts();
+                transport.OutliveCuts();
                 Widen(transport);
                 transport.ConfigureEndpoints(context);
             });

@@ -1,17 +1,20 @@
 using System.Globalization;
 using FlatRender.Bench;
+using FlatRender.Bench.Messages;
 using FlatRender.Bench.Sockets;
 
 // Each benchmark prints a Markdown table and, as its last line, one JSON object with every figure.
-int? seed = null;
+// What chaos may be given besides.
+int? seed = null, jobs = null;
 var benches = new Dictionary<string, Func<bool, CancellationToken, Task<Figures>>>
 {
     ["store"] = (quick, _) => StoreBench.RunAsync(quick),
     ["film"] = FilmBench.RunAsync,
     ["faults"] = FaultsBench.RunAsync,
     ["kills"] = (quick, _) => KillsBench.RunAsync(quick),
-    ["chaos"] = (quick, stop) => ChaosBench.RunAsync(quick, seed, stop),
+    ["chaos"] = (quick, stop) => ChaosBench.RunAsync(quick, seed, jobs, stop),
     ["sockets"] = (quick, _) => SocketsBench.RunAsync(quick),
+    ["messages"] = (quick, _) => MessagesBench.RunAsync(quick),
 };
 
 // Processes of a benchmark that runs in several.
@@ -23,15 +26,32 @@ switch (args)
     case ["sockets-server", "live", var sockets, var seconds, var database]:
         await LiveServer.RunAsync(Number(sockets), Number(seconds), database);
         return 0;
+    case ["messages-server", var database, var broker, var exchange]:
+        await MessageServer.RunAsync(database, broker, exchange);
+        return 0;
+    case ["messages-echo", var broker, var exchange]:
+        await RawLoop.EchoAsync(broker, exchange);
+        return 0;
+    case ["messages-raw", var broker, var exchange, var loops, var seconds]:
+        await RawLoop.RunAsync(broker, exchange, Number(loops), Number(seconds));
+        return 0;
+    case ["messages-crowd", var address, var sockets, var seconds]:
+        await Load.OverSocketsAsync(address, Number(sockets), Number(seconds));
+        return 0;
     case ["sockets-crowd", var addresses, var sockets]:
         await Crowd.RunAsync(addresses, Number(sockets));
         return 0;
 }
 
-if (args is ["chaos", .. var before, "--seed", var given] && int.TryParse(given, CultureInfo.InvariantCulture, out var number)) (seed, args) = (number, ["chaos", .. before]);
+while (args is ["chaos", .. var before, "--seed" or "--jobs", var given] && int.TryParse(given, CultureInfo.InvariantCulture, out var number))
+{
+    if (args[^2] == "--seed") seed = number;
+    else jobs = number;
+    args = ["chaos", .. before];
+}
 if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var bench) || rest is not ([] or ["--quick"]))
 {
-    Console.Error.WriteLine($"usage: FlatRender.Bench {string.Join('|', benches.Keys)} [--quick]   (chaos: [--quick] [--seed N])");
+    Console.Error.WriteLine($"usage: FlatRender.Bench {string.Join('|', benches.Keys)} [--quick]   (chaos: [--quick] [--seed N] [--jobs N])");
     return 2;
 }
 

@@ -15,6 +15,9 @@ sealed class Subscriber : IAsyncDisposable
 
     public IReadOnlyList<HeardFact> Heard => [.. _heard];
 
+    /// <summary>What it heard and the published documents do not say.</summary>
+    public IReadOnlyList<string> Complaints => [.. _heard.SelectMany(h => h.Whole.GetProperty("complaints").EnumerateArray().Select(c => $"{h.Key}: {c}"))];
+
     /// <summary>The highest seq_id heard.</summary>
     public long Furthest => Interlocked.Read(ref _furthest);
 

@@ -50,9 +50,9 @@ static class AsyncApi
             ["components"] = new JsonObject
             {
                 ["messages"] = new JsonObject([
-                    .. facts.Select(n => KeyValuePair.Create<string, JsonNode?>(n, new JsonObject { ["name"] = n, ["contentType"] = "application/json", ["payload"] = Ref($"./events/{subjectOf(n)}.yaml#/$defs/{n}") })),
+                    .. facts.Select(n => KeyValuePair.Create<string, JsonNode?>(n, new JsonObject { ["name"] = n, ["contentType"] = "application/json", ["headers"] = Ref("#/components/schemas/event_headers"), ["payload"] = Ref($"./events/{subjectOf(n)}.yaml#/$defs/{n}") })),
                     .. toldBy.Concat(saidBy).Select(k => KeyValuePair.Create<string, JsonNode?>(k.Name, new JsonObject { ["name"] = k.Name, ["contentType"] = "application/json", ["payload"] = Ref($"#/components/schemas/{k.Name}") }))]),
-                ["schemas"] = new JsonObject(toldBy.Select(k => (k, true)).Concat(saidBy.Select(k => (k, false))).Select(x => KeyValuePair.Create<string, JsonNode?>(x.k.Name, Typed(x.k.Name, x.k.Type, x.Item2)))),
+                ["schemas"] = new JsonObject([KeyValuePair.Create<string, JsonNode?>("event_headers", EventHeaders()), .. toldBy.Select(k => (k, true)).Concat(saidBy.Select(k => (k, false))).Select(x => KeyValuePair.Create<string, JsonNode?>(x.k.Name, Typed(x.k.Name, x.k.Type, x.Item2)))]),
             },
         };
         foreach (var fact in facts) document["operations"]![$"publish_{fact.Replace('.', '_')}"] = Operation("send", "Published once it is stored, at least once.", fact, [fact]);
@@ -80,6 +80,26 @@ static class AsyncApi
         var properties = new JsonObject { ["type"] = new JsonObject { ["const"] = name } };
         foreach (var (key, member) in members) properties[key] = member?.DeepClone();
         return new JsonObject { ["type"] = "object", ["properties"] = properties, ["required"] = new JsonArray([.. properties.Select(p => JsonValue.Create(p.Key))]) };
+    }
+
+    /// <summary>What every event carries beside its body (events/README.md).</summary>
+    static JsonObject EventHeaders()
+    {
+        static JsonObject Id() => new() { ["type"] = "string", ["format"] = "uuid" };
+        static JsonObject Number() => new() { ["type"] = "integer", ["minimum"] = 1 };
+        return new JsonObject
+        {
+            ["type"] = "object",
+            ["properties"] = new JsonObject
+            {
+                ["type"] = new JsonObject { ["type"] = "string" },
+                ["stream_id"] = Id(),
+                ["version"] = Number(),
+                ["seq_id"] = Number(),
+                ["trace"] = new JsonObject { ["type"] = "string" },
+            },
+            ["required"] = new JsonArray("type", "stream_id", "version", "seq_id"),
+        };
     }
 
     static JsonObject Ref(string to) => new() { ["$ref"] = to };

@@ -60,6 +60,7 @@ sealed class House : IAsyncDisposable
                     transport.Host(new Uri(rabbit.Replace("amqp://", "rabbitmq://")));
                     transport.ConfigureJsonSerializerOptions(Wire.Configure);
                     transport.UnderstandFacts();
+                    transport.OutliveCuts();
                     transport.ConfigureEndpoints(context);
                 });
             }

@@ -31,7 +31,7 @@ public sealed partial class AwaySpecs : IAsyncLifetime
         await _cable.DisposeAsync();
     }
 
-    /// <summary>What needs no database: files are on disk, and the key that signs is known. A socket is told with a close code.</summary>
+    /// <summary>What needs no database: files are on disk, and the key that signs is known. One socket is told with a close code, the other with each message.</summary>
     static readonly string[] Without = ["GET /health/live", "GET /metrics", "GET /openapi/{folder}/{file}", "GET /v1/files/{digest}", "PUT /v1/files/{digest}", "POST /v1/support/service-tokens", "GET /ws/v1/messages", "GET /ws/v1/render/{job_id}"];
 
     sealed record Call(string Method, string Template, string Type)

@@ -68,6 +68,7 @@ public sealed class Gate : IAsyncDisposable
             {
                 transport.Host(new Uri(broker.Replace("amqp://", "rabbitmq://", StringComparison.Ordinal)));
                 transport.UnderstandFacts();
+                transport.OutliveCuts();
                 transport.ConfigureJsonSerializerOptions(Wire.Configure);
                 transport.ConfigureEndpoints(context);
             });

@@ -48,11 +48,17 @@ public sealed class TokenAuthentication(IOptionsMonitor<AuthenticationSchemeOpti
         return Accept(Person, caller.Permissions);
     }
 
-    static AuthenticateResult Accept(string role, IReadOnlyList<string> permissions)
+    /// <summary>Somebody whose token was checked elsewhere.</summary>
+    public static void LetIn(HttpContext http, Caller caller)
     {
-        var identity = new ClaimsIdentity([new Claim(ClaimTypes.Role, role), .. permissions.Select(p => new Claim(Access.Permitted, p))], Scheme_);
-        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Scheme_));
+        http.Features.Set(caller);
+        http.User = Principal(Person, caller.Permissions);
     }
+
+    static AuthenticateResult Accept(string role, IReadOnlyList<string> permissions) => AuthenticateResult.Success(new AuthenticationTicket(Principal(role, permissions), Scheme_));
+
+    static ClaimsPrincipal Principal(string role, IReadOnlyList<string> permissions) =>
+        new(new ClaimsIdentity([new Claim(ClaimTypes.Role, role), .. permissions.Select(p => new Claim(Access.Permitted, p))], Scheme_));
 }
 
 /// <summary>What an endpoint or a group of them says about who may call it.</summary>

@@ -3,6 +3,7 @@ using FlatRender.EventStore;
 using FlatRender.Foundation;
 using FlatRender.Gateway.Messages;
 using FlatRender.Gateway.Sockets;
+using FlatRender.MessageAdapter;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -34,13 +35,13 @@ public sealed class GatewayService : Service
         services.AddSingleton<FirstAsked>();
         services.AddSingleton<Submission>();
         services.AddProjection<JobViews>();
-        services.TryAddSingleton(new MessageFile(null));
+        services.TryAddSingleton(s => new MessageFile(null, s.GetRequiredService<Deployment>().InMemory));
         services.AddSingleton<MessageRoutes>();
         services.AddHostedService(s => s.GetRequiredService<MessageRoutes>());
         services.AddSingleton<MessageTally>();
         services.AddSingleton<BrokerCarrier>();
         services.AddHostedService(s => s.GetRequiredService<BrokerCarrier>());
-        services.AddSingleton<ICarrier>(s => s.GetRequiredService<BrokerCarrier>());
+        services.AddSingleton<ICarrier>(s => s.GetRequiredService<Deployment>().InMemory ? new HouseCarrier(s.GetService<IMicroservice>()) : s.GetRequiredService<BrokerCarrier>());
         services.AddSingleton<MessageHub>();
     }
 

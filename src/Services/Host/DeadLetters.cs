@@ -72,6 +72,11 @@ sealed class DeadLetters(ServeOptions options) : IHostedService, IAsyncDisposabl
             var channel = await ChannelAsync(context.CancellationToken);
             await channel.BasicPublishAsync(Name, "", mandatory: true, properties, context.Body.GetBytes(), context.CancellationToken);
         }
+        catch (OperationInterruptedException e)
+        {
+            // Our own channel, not that of the message; MassTransit would take the one for the other.
+            throw new TransportUnavailableException("The dead letters cannot be reached.", e);
+        }
         finally
         {
             _one.Release();

@@ -66,6 +66,7 @@ static class House
         builder.Services.Configure<MassTransitHostOptions>(host => host.WaitUntilStarted = true);
 
         builder.Services.AddDoors();
+        builder.Services.AddOwnOperations(options);
         more?.Invoke(builder.Services);
 
         var app = builder.Build();
@@ -75,6 +76,7 @@ static class House
         app.MapMetrics();
         app.MapDocuments();
         foreach (var service in options.Services) service.Map(app);
+        app.OpenOwnOperations();
         return app;
     }
 

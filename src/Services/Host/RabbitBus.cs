@@ -27,6 +27,7 @@ static class RabbitBus
                     });
             });
             transport.UnderstandFacts();
+            transport.OutliveCuts();
             transport.ConfigureJsonSerializerOptions(Wire.Configure);
             transport.ConfigureEndpoints(context);
         });

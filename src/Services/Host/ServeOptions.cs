@@ -66,7 +66,7 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         if (broker == "memory" && asked.Length < known.Length) throw new UsageException("Roles in separate processes need a broker: give --broker amqp://...");
         return new ServeOptions([.. rooms.Where(r => asked.Contains(r.Role))], asked.Contains(PipelineRole), urls,
             new Deployment(Path.GetFullPath(home), database, broker, new Secrets(Secret("FLATRENDER_API_TOKEN"), Secret("FLATRENDER_NODE_TOKEN"), Secret("FLATRENDER_ORCHESTRATOR_SECRET"),
-                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)), prefetch, concurrency, live, Routes(messages));
+                Environment.GetEnvironmentVariable("FLATRENDER_IDENTITY_SECRET") is { Length: > 0 } ? Secret("FLATRENDER_IDENTITY_SECRET") : null)), prefetch, concurrency, live, Routes(messages, broker));
     }
 
     /// <summary>Names, or <c>all</c>; a name after a minus is taken away again: <c>all,-render,-pipeline</c>.</summary>
@@ -79,9 +79,9 @@ sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, strin
         return [.. (with.Contains("all") ? known.Union(with.Except(["all"])) : with).Except(without)];
     }
 
-    static MessageFile Routes(string? path)
+    static MessageFile Routes(string? path, string broker)
     {
-        var file = new MessageFile(path is null ? null : Path.GetFullPath(path));
+        var file = new MessageFile(path is null ? null : Path.GetFullPath(path), broker == "memory");
         return MessageRoutes.Read(file) is { Plan: null, Problems: var wrong } ? throw new UsageException(new MessageRoutesException(file.Path!, wrong).Message) : file;
     }
 

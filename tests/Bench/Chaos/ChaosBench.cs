@@ -8,9 +8,9 @@ static class ChaosBench
 {
     const int Seed = 20261121;
 
-    public static async Task<Figures> RunAsync(bool quick, int? seed, CancellationToken stop)
+    public static async Task<Figures> RunAsync(bool quick, int? seed, int? jobs, CancellationToken stop)
     {
-        var plan = new ChaosPlan(seed ?? Seed, quick ? 20 : 300, CancelEvery: 10, quick ? 19 : 152);
+        var plan = new ChaosPlan(seed ?? Seed, jobs ?? (quick ? 20 : 300), CancelEvery: 10, quick ? 19 : 152);
         var cluster = new ClusterPlan();
         await using var yard = await ChaosYard.OpenAsync(cluster, stop);
         var came = await new ChaosCampaign(plan, yard, Console.Error.WriteLine).RunAsync(stop);
@@ -28,6 +28,7 @@ static class ChaosBench
         figures.Add("doubled", came.Doubled.Count, "facts stored twice", "0");
         figures.Add("undelivered", came.Undelivered.Count, "facts that a foreign subscriber never heard", "0");
         figures.Add("disordered", came.Disordered.Count, "facts that it heard before one of the same stream that precedes them", "0");
+        figures.Add("misshapen", came.Misshapen.Count, "things about them that the published documents do not say", "0");
         figures.Add("heard_again", came.HeardAgain, "facts that it heard more than once, of those below");
         figures.Add("facts", came.Facts, "facts that it heard");
         figures.Add("credit_errors", came.Unpaid.Count, "renders or purses whose sums are wrong", "0");
@@ -35,6 +36,7 @@ static class ChaosBench
         figures.Add("unreached", came.Unreached.Count, "watchers who did not learn their render's end", "0");
         figures.Add("polled", came.Polled, "of the watchers, those who learned it by REST, their socket having been silent");
         figures.Add("died", came.Died.Count, "processes that ended though nobody struck them", "0");
+        figures.Add("unrecovered", came.Unrecovered.Count, "blows after which something was not ready again within 3 minutes", "0");
         figures.Add("blows", came.Blows, "times something was struck");
         figures.Add("reconnects", came.Reconnects, "times a watcher came back on a new socket");
         figures.Add("seconds", came.Seconds, "wall clock of it all");

@@ -15,10 +15,10 @@ namespace FlatRender.Bench;
 /// <param name="Recoveries">By the blow's name: seconds from its end until every process was ready and a fact stored after that had reached the foreign subscriber.</param>
 sealed record ChaosOutcome(
     int Jobs, int Done, int Failed, int Cancelled, IReadOnlyList<string> Lost, IReadOnlyList<string> Stuck, IReadOnlyList<string> Unjustified, IReadOnlyList<string> Doubled, IReadOnlyList<string> Undelivered,
-    IReadOnlyList<string> Disordered, IReadOnlyList<string> Unpaid, IReadOnlyList<string> Unreached, IReadOnlyList<string> Died, string Audit, bool AuditClean, int Facts, int HeardAgain, int Polled, int Reconnects, int Blows,
+    IReadOnlyList<string> Disordered, IReadOnlyList<string> Misshapen, IReadOnlyList<string> Unpaid, IReadOnlyList<string> Unreached, IReadOnlyList<string> Unrecovered, IReadOnlyList<string> Died, string Audit, bool AuditClean, int Facts, int HeardAgain, int Polled, int Reconnects, int Blows,
     IReadOnlyList<(string Blow, double Seconds)> Recoveries, double Seconds)
 {
-    public IEnumerable<string> Wrong => [.. Lost, .. Stuck, .. Unjustified, .. Doubled, .. Undelivered, .. Disordered, .. Unpaid, .. Unreached, .. Died, .. AuditClean ? Array.Empty<string>() : [Audit]];
+    public IEnumerable<string> Wrong => [.. Lost, .. Stuck, .. Unjustified, .. Doubled, .. Undelivered, .. Disordered, .. Misshapen, .. Unpaid, .. Unreached, .. Unrecovered, .. Died, .. AuditClean ? Array.Empty<string>() : [Audit]];
 }
 
 /// <summary>Renders go on while every kind of process is killed, frozen or cut off; then all of it is added up.</summary>
@@ -28,7 +28,7 @@ sealed class ChaosCampaign(ChaosPlan plan, ChaosYard yard, Action<string> say)
     readonly ChaosLedger _ledger = new(yard.Database);
     readonly ConcurrentDictionary<JobId, bool> _accepted = [];
     readonly ConcurrentDictionary<JobId, bool> _cancelled = [];
-    readonly ConcurrentBag<string> _refused = [];
+    readonly ConcurrentBag<string> _refused = [], _unrecovered = [];
     readonly ConcurrentBag<(string, double)> _recoveries = [];
     readonly long _began = Clock.GetTimestamp();
     volatile bool _over;
@@ -48,7 +48,7 @@ sealed class ChaosCampaign(ChaosPlan plan, ChaosYard yard, Action<string> say)
         var ends = await EndsAsync(striking, stop);
         _over = true;
         await striking;
-        await yard.RecoverAsync(stop);
+        if (await yard.RecoverAsync(stop) is (false, var last)) _unrecovered.Add($"it is not whole at the end: {last}");
         Say("everything is over and whole again");
 
         var credits = await SettledAsync(stop);
@@ -64,9 +64,9 @@ sealed class ChaosCampaign(ChaosPlan plan, ChaosYard yard, Action<string> say)
             [.. _accepted.Keys.Where(j => !begun.Contains(j)).Select(j => $"render {j} was accepted and is not there")],
             [.. _refused, .. _accepted.Keys.Where(j => begun.Contains(j) && !ends.ContainsKey(j)).Select(j => $"render {j} did not end")],
             [.. ends.Where(e => !Stands(e.Key, e.Value.Type)).Select(e => $"render {e.Key}: {e.Value.Type} {e.Value.Data}")],
-            await _ledger.DoubledAsync(stop), undelivered, disordered, await _ledger.CreditsAsync(ends, credits, stop),
+            await _ledger.DoubledAsync(stop), undelivered, disordered, subscriber.Complaints, await _ledger.CreditsAsync(ends, credits, stop),
             [.. _accepted.Keys.Where(j => watchers.Ended.GetValueOrDefault(j) is var told && (told is null || ends.GetValueOrDefault(j).Type != $"render.job.{told}.v1")).Select(j => $"render {j}: its watcher was told {watchers.Ended.GetValueOrDefault(j) ?? "nothing"}, it ended with {ends.GetValueOrDefault(j).Type}")],
-            yard.Died, audit.Output.Trim(), audit.ExitCode == 0, heard.DistinctBy(h => h.Seq).Count(), heard.Count - heard.DistinctBy(h => h.Seq).Count(), watchers.Polled, watchers.Reconnects, _blows,
+            [.. _unrecovered], yard.Died, audit.Output.Trim(), audit.ExitCode == 0, heard.DistinctBy(h => h.Seq).Count(), heard.Count - heard.DistinctBy(h => h.Seq).Count(), watchers.Polled, watchers.Reconnects, _blows,
             [.. _recoveries], Clock.GetElapsedTime(_began).TotalSeconds);
 
         int Count(string how) => ends.Values.Count(e => e.Type == $"render.job.{how}.v1");
@@ -151,7 +151,8 @@ sealed class ChaosCampaign(ChaosPlan plan, ChaosYard yard, Action<string> say)
     async Task RecoverAsync(Blow blow, string struck, Subscriber subscriber, CancellationToken stop)
     {
         var since = Clock.GetTimestamp();
-        var last = await yard.RecoverAsync(stop);
+        var (whole, last) = await yard.RecoverAsync(stop);
+        if (!whole) _unrecovered.Add($"{blow.Name} ({struck}) was not overcome: {last}");
         var ready = Clock.GetElapsedTime(since).TotalSeconds;
         var newest = long.MaxValue;
         await UntilAsync(async () =>

@@ -15,6 +15,9 @@ sealed class ChaosYard : IAsyncDisposable
     const int Quit = 3, KillNow = 9, Continue = 18, Stop = 19;
     static readonly TimeProvider Clock = TimeProvider.System;
 
+    /// <summary>Whoever is not back by then does not come back by himself.</summary>
+    static readonly TimeSpan LongEnough = TimeSpan.FromMinutes(3);
+
     readonly Workplace _at;
     readonly string _folder;
     readonly Dictionary<string, Cable> _database = [];
@@ -122,17 +125,18 @@ sealed class ChaosYard : IAsyncDisposable
     }
 
     /// <summary>Starts what has ended, as often as it takes, until every server says that it is ready and every agent calls home.</summary>
-    /// <returns>Who was waited for last, and how he explained himself.</returns>
-    public async Task<string> RecoverAsync(CancellationToken stop)
+    /// <returns>Whether that came about in good time, and who was waited for last, as he explained himself.</returns>
+    public async Task<(bool Whole, string Last)> RecoverAsync(CancellationToken stop)
     {
         var (since, last) = (Clock.GetUtcNow(), "nobody");
-        while (true)
+        while (Clock.GetUtcNow() - since < LongEnough)
         {
             await StartAsync(stop);
-            if (await AbsentAsync(since, stop) is not { } absent) return last;
+            if (await AbsentAsync(since, stop) is not { } absent) return (true, last);
             last = absent;
             await Task.Delay(TimeSpan.FromMilliseconds(100), Clock, stop);
         }
+        return (false, last);
     }
 
     async Task StartAsync(CancellationToken stop)

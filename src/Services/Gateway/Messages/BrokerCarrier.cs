@@ -1,8 +1,8 @@
 using FlatRender.EventStore;
 using FlatRender.Foundation;
+using FlatRender.MessageAdapter;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using RabbitMQ.Client.Exceptions;
 
 namespace FlatRender.Gateway.Messages;
 
@@ -12,40 +12,23 @@ namespace FlatRender.Gateway.Messages;
 /// </summary>
 sealed partial class BrokerCarrier(Deployment deployment, MessageRoutes routes, TimeProvider clock, ILogger<BrokerCarrier> log) : BackgroundService, ICarrier
 {
-    static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(2);
     static readonly MessageError Away = new(MessageError.ServiceUnavailable, "The broker is away for the moment.");
 
     volatile BrokerLink? _link;
 
-    protected override async Task ExecuteAsync(CancellationToken stopping)
-    {
-        if (deployment.InMemory) return;
-        var brokers = Brokers.Of(deployment.Broker);
-        var pause = FirstPause;
-        for (var tries = 0; !stopping.IsCancellationRequested; tries++)
-        {
-            try
-            {
-                await using var link = await BrokerLink.OpenAsync(brokers[tries % brokers.Count], routes.Plan.ResponseExchanges, clock, stopping);
-                _link = link;
-                pause = FirstPause;
-                Lost(await link.Ended.WaitAsync(stopping));
-            }
-            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (BrokerLink.IsAway(e))
-            {
-                if (pause == FirstPause) Unreachable(e.Message);
-                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
-            }
-            finally
-            {
-                _link = null;
-            }
+    protected override Task ExecuteAsync(CancellationToken stopping) => deployment.InMemory ? Task.CompletedTask : BrokerLoop.RunAsync(Brokers.Of(deployment.Broker), LinkAsync, Lost, clock, stopping);
 
-            await Task.Delay(pause, clock, stopping).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+    async Task<string> LinkAsync(Uri broker, CancellationToken stopping)
+    {
+        await using var link = await BrokerLink.OpenAsync(broker, routes.Plan.ResponseExchanges, clock, stopping);
+        _link = link;
+        try
+        {
+            return await link.Ended.WaitAsync(stopping);
+        }
+        finally
+        {
+            _link = null;
         }
     }
 
@@ -56,7 +39,7 @@ sealed partial class BrokerCarrier(Deployment deployment, MessageRoutes routes, 
         {
             return await link.CarryAsync(from, asked, cancel);
         }
-        catch (Exception e) when (BrokerLink.IsAway(e))
+        catch (Exception e) when (BrokerLoop.IsAway(e))
         {
             return Away;
         }
@@ -67,9 +50,6 @@ sealed partial class BrokerCarrier(Deployment deployment, MessageRoutes routes, 
         if (from.Address is ReplyQueue queue) await queue.CloseAsync();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The message gateway has lost the broker: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The message gateway has no broker for the moment: {Reason}")]
     partial void Lost(string reason);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The message gateway does not reach the broker; it goes on trying. {Reason}")]
-    partial void Unreachable(string reason);
 }

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using FlatRender.Contracts;
+using FlatRender.MessageAdapter;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
 using RabbitMQ.Client.Exceptions;
@@ -37,8 +37,6 @@ sealed class BrokerLink : IAsyncDisposable
 
     /// <summary>Why it ended.</summary>
     public Task<string> Ended => _ended.Task;
-
-    public static bool IsAway(Exception e) => e is RabbitMQClientException or IOException or ObjectDisposedException or TimeoutException or OperationCanceledException or System.Net.Sockets.SocketException or InvalidOperationException;
 
     public static async Task<BrokerLink> OpenAsync(Uri broker, IEnumerable<string> responseExchanges, TimeProvider clock, CancellationToken cancel)
     {
@@ -158,7 +156,7 @@ sealed class BrokerLink : IAsyncDisposable
             await _connection.CloseAsync(200, "good-bye", TimeSpan.FromSeconds(2), abort: true, CancellationToken.None);
             await _connection.DisposeAsync();
         }
-        catch (Exception e) when (IsAway(e))
+        catch (Exception e) when (BrokerLoop.IsAway(e))
         {
             // It had gone already.
         }

@@ -18,7 +18,7 @@ static class MessageDoor
         MessageTally.Watch(hub);
         routes.ServiceProvider.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(hub.SendAllAway);
         // Each message carries its own token, or none: the door itself is open.
-        routes.Map("/ws/v1/messages", routes.CreateApplicationBuilder().UseWebSockets().Use((HttpContext http, RequestDelegate _) => OpenAsync(http, hub)).Build())
+        routes.Map("/ws/v1/messages", routes.CreateApplicationBuilder().Use(Connection.KeepAsync).UseWebSockets().Use((HttpContext http, RequestDelegate _) => OpenAsync(http, hub)).Build())
             .AllowAnonymous().DisableRequestTimeout().WithMetadata(Reconnects).WithTags("messages").ExcludeFromDescription();
     }
 
@@ -38,7 +38,7 @@ static class MessageDoor
 
         // A client that does not answer pings is gone, or reads nothing any more.
         using var socket = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Ping, KeepAliveTimeout = Ping });
-        var client = new MessageSocket(socket, hub, http.Abort);
+        var client = new MessageSocket(socket, Connection.Of(http), hub, http.Abort);
         hub.Enter(client);
         try
         {

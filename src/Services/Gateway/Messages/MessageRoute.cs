@@ -42,8 +42,6 @@ public sealed record MessageLimits(int InFlight = 100, int PerSecond = 200, int 
 /// <summary>What is served, and within which limits.</summary>
 public sealed record MessagePlan(IReadOnlyDictionary<string, MessageRoute> Routes, MessageLimits Limits)
 {
-    public static readonly MessagePlan Empty = new(new Dictionary<string, MessageRoute>(), MessageLimits.Default);
-
     public MessageRoute? Find(string url) => Routes.GetValueOrDefault(MessageRoute.Normal(url));
 
     /// <summary>Every exchange through which an answer may come.</summary>

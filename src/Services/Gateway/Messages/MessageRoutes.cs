@@ -1,11 +1,14 @@
 using System.Runtime.InteropServices;
+using FlatRender.Contracts;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace FlatRender.Gateway.Messages;
 
-/// <summary>Where the routes are written; null: only the house's own are served.</summary>
-public sealed record MessageFile(string? Path);
+/// <summary>Where the routes are written.</summary>
+/// <param name="Path">Null: only the house's own are served.</param>
+/// <param name="InMemory">There is no broker: nothing but the house's own can be reached.</param>
+public sealed record MessageFile(string? Path, bool InMemory);
 
 /// <summary>The routes as they are now. SIGHUP reads their file again; one with a mistake changes nothing, and says what is wrong.</summary>
 public sealed partial class MessageRoutes : IHostedService, IDisposable
@@ -25,12 +28,16 @@ public sealed partial class MessageRoutes : IHostedService, IDisposable
 
     public MessagePlan Plan => _plan;
 
+    static IEnumerable<MessageRoute> Own => Operations.All.Select(o => new MessageRoute(
+        o.Url, Operations.Exchange, o.RoutingKey, MessageRoute.Responses, TimeSpan.FromSeconds(o.TimeoutSeconds), TokenRequired: true, Grants.Of(o.Permission is { } needed ? [needed] : []), Dialect.Om, "", TellsTenant: true));
+
     public static (MessagePlan? Plan, IReadOnlyList<string> Problems) Read(MessageFile file)
     {
-        if (file.Path is null) return (MessagePlan.Empty, []);
+        if (file.Path is null) return (new(Own.ToDictionary(r => r.Url), MessageLimits.Default), []);
         try
         {
-            return MessageConfiguration.Read(File.ReadAllBytes(file.Path), []);
+            var (plan, wrong) = MessageConfiguration.Read(File.ReadAllBytes(file.Path), Own);
+            return file.InMemory && plan?.Routes.Count > Operations.All.Count ? (null, ["Microservices are reached over a broker: give --broker amqp://..., or write no routes."]) : (plan, wrong);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

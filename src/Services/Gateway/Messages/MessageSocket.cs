@@ -13,9 +13,10 @@ namespace FlatRender.Gateway.Messages;
 /// </summary>
 sealed class MessageSocket
 {
-    const int Farewell = (int)WebSocketCloseStatus.EndpointUnavailable;
+    static readonly TimeSpan LastWords = TimeSpan.FromSeconds(5);
 
     readonly WebSocket _socket;
+    readonly Connection _connection;
     readonly MessageHub _hub;
     readonly Action _cut;
     readonly SemaphoreSlim _turn = new(1);
@@ -26,9 +27,9 @@ sealed class MessageSocket
     bool _sentAway;
 
     /// <param name="cut">Ends the connection at once.</param>
-    public MessageSocket(WebSocket socket, MessageHub hub, Action cut)
+    public MessageSocket(WebSocket socket, Connection connection, MessageHub hub, Action cut)
     {
-        (_socket, _hub, _cut) = (socket, hub, cut);
+        (_socket, _connection, _hub, _cut) = (socket, connection, hub, cut);
         _own = new Allowance(hub.Clock);
         _token = new TokenMemory(hub.Tokens, hub.Clock);
         _mail = new Mailbox(hub.Tally, hub.Clock, SendAsync);
@@ -45,9 +46,15 @@ sealed class MessageSocket
             while (await _socket.ReceiveAsync(Memory<byte>.Empty, cancel) is { MessageType: not WebSocketMessageType.Close } first) await TakeAsync(first, cancel);
             await CloseAsync(WebSocketCloseStatus.NormalClosure, null);
         }
+        catch (WebSocketException)
+        {
+            // What came was no frame, or no text, and the framework has closed for it (or the client is simply gone: then there is nothing to read).
+            using var enough = new CancellationTokenSource(LastWords, _hub.Clock);
+            await _connection.DrainAsync(enough.Token);
+        }
         catch (Exception e) when (Outbox.IsGone(e))
         {
-            // What came was no WebSocket any more, or the client has gone.
+            // The client has gone.
         }
         finally
         {
@@ -61,7 +68,7 @@ sealed class MessageSocket
     public void SendAway()
     {
         _sentAway = true;
-        _ = CloseAsync((WebSocketCloseStatus)Farewell, "the server is going away");
+        _ = CloseAsync(WebSocketCloseStatus.EndpointUnavailable, "the server is going away");
     }
 
     async Task TakeAsync(ValueWebSocketReceiveResult part, CancellationToken cancel)

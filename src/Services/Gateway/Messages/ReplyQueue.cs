@@ -1,4 +1,5 @@
 using FlatRender.Contracts;
+using FlatRender.MessageAdapter;
 
 namespace FlatRender.Gateway.Messages;
 
@@ -38,7 +39,7 @@ sealed class ReplyQueue
             // Without its consumer the queue goes too.
             await Line.Replies.BasicCancelAsync(Name);
         }
-        catch (Exception e) when (BrokerLink.IsAway(e))
+        catch (Exception e) when (BrokerLoop.IsAway(e))
         {
             // It went with the connection.
         }

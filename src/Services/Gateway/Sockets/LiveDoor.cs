@@ -2,7 +2,6 @@ using FlatRender.Contracts;
 using FlatRender.Foundation;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
@@ -23,7 +22,7 @@ static class LiveDoor
         var stopping = routes.ServiceProvider.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
         stopping.Register(routes.ServiceProvider.GetRequiredService<LiveHub>().SendAllAway);
         // The door looks at the token itself, after the upgrade: only so can a browser be told what is wrong with it.
-        routes.Map("/ws/v1/render/{job_id}", routes.CreateApplicationBuilder().Use(KeepConnection).UseWebSockets().Use((HttpContext http, RequestDelegate _) => OpenAsync(http)).Build())
+        routes.Map("/ws/v1/render/{job_id}", routes.CreateApplicationBuilder().Use(Connection.KeepAsync).UseWebSockets().Use((HttpContext http, RequestDelegate _) => OpenAsync(http)).Build())
             .AllowAnonymous().DisableRequestTimeout().WithMetadata(Reconnects).WithTags("live").ExcludeFromDescription();
     }
 
@@ -43,26 +42,6 @@ static class LiveDoor
         }
     }
 
-    static Task KeepConnection(HttpContext http, RequestDelegate next)
-    {
-        if (http.Features.Get<IHttpUpgradeFeature>() is { } upgrade)
-        {
-            var connection = new Connection(upgrade);
-            http.Features.Set<IHttpUpgradeFeature>(connection);
-            http.Features.Set(connection);
-        }
-
-        return next(http);
-    }
-
-    /// <summary>The stream under a WebSocket, which its framework does not show.</summary>
-    sealed class Connection(IHttpUpgradeFeature upgrade) : IHttpUpgradeFeature
-    {
-        public Stream Stream { get; private set; } = Stream.Null;
-        public bool IsUpgradableRequest => upgrade.IsUpgradableRequest;
-        public async Task<Stream> UpgradeAsync() => Stream = await upgrade.UpgradeAsync();
-    }
-
     static async Task OpenAsync(HttpContext http)
     {
         if (!http.WebSockets.IsWebSocketRequest)
@@ -79,7 +58,7 @@ static class LiveDoor
         using var socket = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { SubProtocol = Protocol, KeepAliveInterval = TimeSpan.Zero });
         // No header carries it: browsers cannot set headers on a WebSocket.
         var (caller, why) = await CallerAsync(http);
-        var watcher = new Watcher(socket, http.Features.GetRequiredFeature<Connection>().Stream, hub.Pace, caller?.ExpiresAt ?? DateTimeOffset.MaxValue, http.Abort);
+        var watcher = new Watcher(socket, Connection.Of(http), hub.Pace, caller?.ExpiresAt ?? DateTimeOffset.MaxValue, http.Abort);
         LiveJob? job = null;
         LiveCalls? calls = null;
         hub.Greet(watcher);

@@ -9,17 +9,17 @@ namespace FlatRender.Gateway.Sockets;
 sealed class Watcher
 {
     readonly WebSocket _socket;
-    readonly Stream _connection;
+    readonly Connection _connection;
     readonly Pace _pace;
     readonly Action _cut;
     readonly CallMeter _meter;
     readonly long _expires;
     long _nextPing = long.MaxValue, _unanswered = long.MaxValue;
 
-    /// <param name="connection">What the socket reads from and writes to.</param>
+    /// <param name="connection">Under the socket.</param>
     /// <param name="expires">When the client's token does.</param>
     /// <param name="cut">Ends the connection at once.</param>
-    public Watcher(WebSocket socket, Stream connection, Pace pace, DateTimeOffset expires, Action cut)
+    public Watcher(WebSocket socket, Connection connection, Pace pace, DateTimeOffset expires, Action cut)
     {
         (_socket, _connection, _pace, _cut) = (socket, connection, pace, cut);
         _meter = new CallMeter(pace);
@@ -69,7 +69,7 @@ sealed class Watcher
         {
             // What came was no frame, or no text, and the framework has closed for it (or the client is simply gone: then there is nothing to read).
             Outbox.Leave();
-            await DrainAsync();
+            await _connection.DrainAsync();
         }
         catch (Exception e) when (Outbox.IsGone(e))
         {
@@ -77,26 +77,6 @@ sealed class Watcher
         }
 
         Outbox.End();
-    }
-
-    /// <summary>A connection that is ended with words unread takes back the last that was sent, which is why it closes.</summary>
-    async Task DrainAsync()
-    {
-        var sink = ArrayPool<byte>.Shared.Rent(4096);
-        try
-        {
-            while (await _connection.ReadAsync(sink) > 0)
-            {
-            }
-        }
-        catch (Exception e) when (Outbox.IsGone(e))
-        {
-            // It went.
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(sink);
-        }
     }
 
     async ValueTask HearAsync(LiveCall? call, Func<LiveCall, ValueTask> heard)

@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+using System.Net.WebSockets;
+using System.Text.Json;
+
+namespace FlatRender.Bench.Messages;
+
+/// <summary>What came of a load.</summary>
+public sealed record Loaded(double Seconds, long Answers, long Errors, double P50, double P99);
+
+/// <summary>So many who ask, and ask again when they have their answer.</summary>
+static class Load
+{
+    /// <summary>Prints "there", waits for a line, then asks for so long, and prints what came of it.</summary>
+    public static async Task RunAsync(IReadOnlyList<Func<Task>> ask, int seconds)
+    {
+        Console.WriteLine("there");
+        await Console.In.ReadLineAsync();
+        // Once, to be warm.
+        await AskAsync(ask, Math.Max(1, seconds / 3));
+        Console.WriteLine(JsonSerializer.Serialize(await AskAsync(ask, seconds)));
+    }
+
+    static async Task<Loaded> AskAsync(IReadOnlyList<Func<Task>> ask, int seconds)
+    {
+        var clock = TimeProvider.System;
+        var from = clock.GetTimestamp();
+        var (taken, errors) = (new ConcurrentBag<List<double>>(), 0L);
+        await Task.WhenAll(ask.Select(one => Task.Run(async () =>
+        {
+            var mine = new List<double>(4096);
+            taken.Add(mine);
+            while (clock.GetElapsedTime(from).TotalSeconds < seconds)
+            {
+                var since = clock.GetTimestamp();
+                try
+                {
+                    await one();
+                    mine.Add(clock.GetElapsedTime(since).TotalMilliseconds);
+                }
+                catch (InvalidOperationException)
+                {
+                    Interlocked.Increment(ref errors);
+                }
+            }
+        })));
+        var took = clock.GetElapsedTime(from).TotalSeconds;
+        var all = taken.SelectMany(t => t).Order().ToArray();
+        return new(took, all.Length, errors, all[all.Length / 2], all[all.Length * 99 / 100]);
+    }
+
+    /// <summary>Over sockets of the gateway, one request at a time each.</summary>
+    public static async Task OverSocketsAsync(string address, int sockets, int seconds)
+    {
+        var ask = new List<Func<Task>>();
+        foreach (var some in Enumerable.Range(0, sockets).Chunk(50)) ask.AddRange(await Task.WhenAll(some.Select(_ => SocketAsync(address))));
+        await RunAsync(ask, seconds);
+    }
+
+    static async Task<Func<Task>> SocketAsync(string address)
+    {
+        var socket = new ClientWebSocket();
+        await socket.ConnectAsync(new Uri(address), CancellationToken.None);
+        var buffer = new byte[1024];
+        return async () =>
+        {
+            await socket.SendAsync(RawLoop.Message.AsMemory(), WebSocketMessageType.Text, true, CancellationToken.None);
+            var got = await socket.ReceiveAsync(buffer.AsMemory(), CancellationToken.None);
+            if (!buffer.AsSpan(0, got.Count).StartsWith("{\"content\":"u8)) throw new InvalidOperationException("An error came instead of an answer.");
+        };
+    }
+}
