@@ -13,6 +13,7 @@ var benches = new Dictionary<string, Func<bool, CancellationToken, Task<Figures>
     ["faults"] = FaultsBench.RunAsync,
     ["kills"] = (quick, _) => KillsBench.RunAsync(quick),
     ["chaos"] = (quick, stop) => ChaosBench.RunAsync(quick, seed, jobs, brokers, stop),
+    ["cluster"] = (quick, _) => ClusterBench.RunAsync(quick),
     ["sockets"] = (quick, _) => SocketsBench.RunAsync(quick),
     ["messages"] = (quick, _) => MessagesBench.RunAsync(quick),
 };
@@ -37,6 +38,9 @@ switch (args)
         return 0;
     case ["messages-crowd", var address, var sockets, var seconds]:
         await Load.OverSocketsAsync(address, Number(sockets), Number(seconds));
+        return 0;
+    case ["cluster-render", var shared]:
+        await ClusterBench.RenderAsync(shared);
         return 0;
     case ["sockets-crowd", var addresses, var sockets]:
         await Crowd.RunAsync(addresses, Number(sockets));
