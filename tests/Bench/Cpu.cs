@@ -8,8 +8,6 @@ namespace FlatRender.Bench;
 /// <param name="broker">RabbitMQ's process, or null.</param>
 sealed class Cpu(int? postmaster, int? broker)
 {
-    const double TicksPerSecond = 100;
-
     public bool SeesDatabase => postmaster is not null;
     public bool SeesBroker => broker is not null;
 
@@ -24,18 +22,15 @@ sealed class Cpu(int? postmaster, int? broker)
     public double Seconds()
     {
         var seconds = OwnSeconds();
-        if (broker is { } b) seconds += Of(b, children: false);
+        if (broker is { } b) seconds += Kin.Cpu(b, ended: false);
         if (postmaster is not { } p) return seconds;
         // What ended backends used has gone to the postmaster.
-        seconds += Of(p, children: true);
-        foreach (var folder in Directory.EnumerateDirectories("/proc"))
-            if (int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var pid) && Fields(pid) is { } fields && fields[1] == p.ToString(CultureInfo.InvariantCulture))
-                seconds += Of(pid, children: false);
+        seconds += Kin.Cpu(p, ended: true) + Kin.Of([p]).Where(pid => pid != p).Sum(pid => Kin.Cpu(pid, ended: false));
         return seconds;
     }
 
     /// <summary>The postmaster of the backend with this id, if both are of this machine.</summary>
-    public static int? PostmasterOf(int backend) => Fields(backend) is { } fields && Name(backend) == "postgres" ? int.Parse(fields[1], CultureInfo.InvariantCulture) : null;
+    public static int? PostmasterOf(int backend) => Kin.Name(backend) == "postgres" ? Kin.Parent(backend) : null;
 
     /// <summary>The process that listens at the port, if it can be seen.</summary>
     public static int? Listener(int port)
@@ -57,26 +52,4 @@ sealed class Cpu(int? postmaster, int? broker)
         }
         return null;
     }
-
-    static double Of(int pid, bool children) => Fields(pid) is { } f
-        ? (Ticks(f, 11) + Ticks(f, 12) + (children ? Ticks(f, 13) + Ticks(f, 14) : 0)) / TicksPerSecond
-        : 0;
-
-    static double Ticks(string[] fields, int at) => double.Parse(fields[at], CultureInfo.InvariantCulture);
-
-    // After the name, which may hold anything: state, parent, ...
-    static string[]? Fields(int pid)
-    {
-        try
-        {
-            var text = File.ReadAllText($"/proc/{pid}/stat");
-            return text[(text.LastIndexOf(')') + 2)..].Split(' ');
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
-
-    static string Name(int pid) => File.ReadAllText($"/proc/{pid}/comm").Trim();
 }

@@ -90,13 +90,13 @@ static class FilmBench
     {
         using var done = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var watching = PeakAsync([.. yard.Nodes.Where(n => n.IsAlive).Select(n => n.Pid)], done.Token);
-        var (began, cpu) = (s_clock.GetTimestamp(), Family.Cpu(yard.Everyone));
+        var (began, cpu) = (s_clock.GetTimestamp(), Kin.Cpu(yard.Everyone));
         var template = await yard.Api.AddTemplateAsync(bundle, stop);
         var view = await yard.RenderAsync(new NewRender(template.TemplateId, new Dictionary<string, string> { ["title"] = "Hello, world" }, null, null, Rate, null, null), null, TimeSpan.FromMilliseconds(100), stop);
         if (view.Step != FlatRender.Contracts.Step.Done) throw new InvalidOperationException($"The film failed: {view.ErrorCode} {view.Reason}");
         await yard.FilmAsync(view.JobId, stop);
         var wall = s_clock.GetElapsedTime(began).TotalSeconds;
-        var used = Family.Cpu(yard.Everyone) - cpu;
+        var used = Kin.Cpu(yard.Everyone) - cpu;
         await done.CancelAsync();
         return new(wall, used, await watching / Environment.ProcessorCount, view);
     }
@@ -107,7 +107,7 @@ static class FilmBench
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(200), s_clock);
         while (!stop.IsCancellationRequested)
         {
-            peak = Math.Max(peak, Family.ResidentMb(nodes));
+            peak = Math.Max(peak, Kin.ResidentMb(nodes));
             try
             {
                 await timer.WaitForNextTickAsync(stop);
@@ -122,7 +122,7 @@ static class FilmBench
 
     static async Task<(double Wall, double Cpu)> BareAsync(Yard yard, string prepared, CancellationToken stop)
     {
-        var (began, cpu) = (s_clock.GetTimestamp(), Family.EndedChildrenCpu());
+        var (began, cpu) = (s_clock.GetTimestamp(), Kin.EndedChildrenCpu());
         string[] words = [Path.Combine(AppContext.BaseDirectory, "engines", "bare.mjs"), yard.Engine, prepared, $"{Width}", $"{Height}", $"{Frames}", Step, "#ffffff", Path.Combine(yard.Folder, "bare.mp4")];
         const string script = """
             node "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$8" | ffmpeg -v error -y -f rawvideo -pixel_format rgba -video_size "$4x$5" -framerate 60 -i - -c:v libx264 -preset veryfast -crf 18 -pix_fmt yuv420p "$9"
@@ -130,7 +130,7 @@ static class FilmBench
         using var shell = Process.Start(new ProcessStartInfo("sh", ["-c", script, "sh", .. words]))!;
         await shell.WaitForExitAsync(stop);
         if (shell.ExitCode != 0) throw new InvalidOperationException("The bare engine failed.");
-        return (s_clock.GetElapsedTime(began).TotalSeconds, Family.EndedChildrenCpu() - cpu);
+        return (s_clock.GetElapsedTime(began).TotalSeconds, Kin.EndedChildrenCpu() - cpu);
     }
 
     static double Median(IEnumerable<double> values)
@@ -138,38 +138,4 @@ static class FilmBench
         var sorted = values.Order().ToArray();
         return sorted[sorted.Length / 2];
     }
-}
-
-/// <summary>Processes with all their descendants, from /proc.</summary>
-static class Family
-{
-    const double TicksPerSecond = 100;
-
-    static string[]? Fields(string pid)
-    {
-        try
-        {
-            var text = File.ReadAllText($"/proc/{pid}/stat");
-            return text[(text.LastIndexOf(')') + 2)..].Split(' ');
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
-
-    static IEnumerable<string[]> Of(IEnumerable<int> heads)
-    {
-        var all = Directory.GetDirectories("/proc").Select(d => Path.GetFileName(d)).Where(n => char.IsAsciiDigit(n[0])).Select(n => (Pid: n, Fields: Fields(n))).Where(p => p.Fields is not null).ToDictionary(p => p.Pid, p => p.Fields!);
-        var found = heads.Select(h => $"{h}").Where(all.ContainsKey).ToList();
-        for (var i = 0; i < found.Count; i++) found.AddRange(all.Where(p => p.Value[1] == found[i]).Select(p => p.Key));
-        return found.Distinct().Select(pid => all[pid]);
-    }
-
-    /// <summary>Seconds so far, with those of children that have ended.</summary>
-    public static double Cpu(IEnumerable<int> heads) => Of(heads).Sum(f => f[11..15].Sum(t => long.Parse(t, CultureInfo.InvariantCulture))) / TicksPerSecond;
-
-    public static double ResidentMb(IEnumerable<int> heads) => Of(heads).Sum(f => long.Parse(f[21], CultureInfo.InvariantCulture)) * (double)Environment.SystemPageSize / 1048576;
-
-    public static double EndedChildrenCpu() => Fields("self")![13..15].Sum(t => long.Parse(t, CultureInfo.InvariantCulture)) / TicksPerSecond;
 }

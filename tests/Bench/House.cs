@@ -24,7 +24,8 @@ sealed class House : IAsyncDisposable
 
     /// <param name="broker">memory, or RabbitMQ's address.</param>
     /// <param name="relay">Whether facts and asks are sent on.</param>
-    public static async Task<House> OpenAsync(NpgsqlDataSource source, string broker, bool relay, Watch watch, bool projections = false)
+    /// <param name="shared">Over RabbitMQ: the beginning of the names of quorum queues that several houses share; null: queues as they come.</param>
+    public static async Task<House> OpenAsync(NpgsqlDataSource source, string broker, bool relay, Watch watch, bool projections = false, string? shared = null)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Logging.ClearProviders();
@@ -37,6 +38,11 @@ sealed class House : IAsyncDisposable
             bus.AddSagaStateMachine<RenderPipeline, RenderSaga, OwnLanes>().InEventStore();
             bus.AddConsumer<Farm>();
             bus.AddConsumer<Watcher>();
+            if (shared is not null)
+            {
+                bus.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(shared, false));
+                bus.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).SetQuorumQueue());
+            }
             if (broker == "memory") bus.UsingInMemory((context, transport) =>
             {
                 Widen(transport);

@@ -33,6 +33,14 @@ static class Kin
     /// <summary>Seconds so far of these and all their descendants.</summary>
     public static double Cpu(IEnumerable<int> heads) => Of(heads).Sum(pid => Cpu(pid, ended: true));
 
+    /// <summary>Seconds so far that all processors of the machine worked, whoever for.</summary>
+    public static double MachineCpu()
+    {
+        var spent = File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..9].Select(t => long.Parse(t, CultureInfo.InvariantCulture)).ToArray();
+        // All but idle and waiting for a disk.
+        return (spent.Sum() - spent[3] - spent[4]) / TicksPerSecond;
+    }
+
     /// <summary>Seconds of this process's children that have ended.</summary>
     public static double EndedChildrenCpu() => Stat(Environment.ProcessId)![13..15].Sum(t => long.Parse(t, CultureInfo.InvariantCulture)) / TicksPerSecond;
 

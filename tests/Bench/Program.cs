@@ -5,14 +5,15 @@ using FlatRender.Bench.Sockets;
 
 // Each benchmark prints a Markdown table and, as its last line, one JSON object with every figure.
 // What chaos may be given besides.
-int? seed = null, jobs = null;
+int? seed = null, jobs = null, brokers = null;
 var benches = new Dictionary<string, Func<bool, CancellationToken, Task<Figures>>>
 {
     ["store"] = (quick, _) => StoreBench.RunAsync(quick),
     ["film"] = FilmBench.RunAsync,
     ["faults"] = FaultsBench.RunAsync,
     ["kills"] = (quick, _) => KillsBench.RunAsync(quick),
-    ["chaos"] = (quick, stop) => ChaosBench.RunAsync(quick, seed, jobs, stop),
+    ["chaos"] = (quick, stop) => ChaosBench.RunAsync(quick, seed, jobs, brokers, stop),
+    ["cluster"] = (quick, _) => ClusterBench.RunAsync(quick),
     ["sockets"] = (quick, _) => SocketsBench.RunAsync(quick),
     ["messages"] = (quick, _) => MessagesBench.RunAsync(quick),
 };
@@ -38,20 +39,27 @@ switch (args)
     case ["messages-crowd", var address, var sockets, var seconds]:
         await Load.OverSocketsAsync(address, Number(sockets), Number(seconds));
         return 0;
+    case ["cluster-render", var shared]:
+        await ClusterBench.RenderAsync(shared);
+        return 0;
     case ["sockets-crowd", var addresses, var sockets]:
         await Crowd.RunAsync(addresses, Number(sockets));
         return 0;
 }
 
-while (args is ["chaos", .. var before, "--seed" or "--jobs", var given] && int.TryParse(given, CultureInfo.InvariantCulture, out var number))
+while (args is ["chaos", .. var before, "--seed" or "--jobs" or "--brokers", var given] && int.TryParse(given, CultureInfo.InvariantCulture, out var number))
 {
-    if (args[^2] == "--seed") seed = number;
-    else jobs = number;
+    switch (args[^2])
+    {
+        case "--seed": seed = number; break;
+        case "--jobs": jobs = number; break;
+        default: brokers = number; break;
+    }
     args = ["chaos", .. before];
 }
 if (args is not [var name, .. var rest] || !benches.TryGetValue(name, out var bench) || rest is not ([] or ["--quick"]))
 {
-    Console.Error.WriteLine($"usage: FlatRender.Bench {string.Join('|', benches.Keys)} [--quick]   (chaos: [--quick] [--seed N] [--jobs N])");
+    Console.Error.WriteLine($"usage: FlatRender.Bench {string.Join('|', benches.Keys)} [--quick]   (chaos: [--quick] [--seed N] [--jobs N] [--brokers 1-3])");
     return 2;
 }
 

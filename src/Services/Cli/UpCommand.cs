@@ -47,17 +47,22 @@ public static class UpCommand
 /// <summary>`flatrender down`: stops what `up` started.</summary>
 public static class DownCommand
 {
-    public static async Task<int> RunAsync(Workplace at, IReadOnlyList<string> args, CancellationToken stop)
+    public static Task<int> RunAsync(Workplace at, IReadOnlyList<string> args, CancellationToken stop) =>
+        RunAsync(at, args, () => RunNote.Read(at.Home), note => new Servers(at).StopAsync(note), stop);
+
+    /// <summary>Stops what a home's note says runs, if there is one.</summary>
+    public static async Task<int> RunAsync<TNote>(Workplace at, IReadOnlyList<string> args, Func<TNote?> read, Func<TNote, Task> end, CancellationToken stop) where TNote : class
     {
         CommandLine.Parse(args).Takes(0, 0, "").OrRefuse();
-        if (RunNote.Read(at.Home) is null)
+        if (read() is null)
         {
             at.Terminal.Output.WriteLine("not up");
             return Exit.Ok;
         }
         await using var held = await at.Home.LockAsync(at.Clock, stop);
-        if (RunNote.Read(at.Home) is { } note)
-            await new Servers(at).StopAsync(note);
+        // Somebody else may have been faster.
+        if (read() is { } note)
+            await end(note);
         at.Terminal.Output.WriteLine("down");
         return Exit.Ok;
     }

@@ -8,10 +8,10 @@ static class ChaosBench
 {
     const int Seed = 20261121;
 
-    public static async Task<Figures> RunAsync(bool quick, int? seed, int? jobs, CancellationToken stop)
+    public static async Task<Figures> RunAsync(bool quick, int? seed, int? jobs, int? brokers, CancellationToken stop)
     {
         var plan = new ChaosPlan(seed ?? Seed, jobs ?? (quick ? 20 : 300), CancelEvery: 10, quick ? 19 : 152);
-        var cluster = new ClusterPlan();
+        var cluster = new ClusterPlan(Brokers: brokers ?? 1);
         await using var yard = await ChaosYard.OpenAsync(cluster, stop);
         var came = await new ChaosCampaign(plan, yard, Console.Error.WriteLine).RunAsync(stop);
         foreach (var wrong in came.Wrong) Console.Error.WriteLine(wrong);

@@ -167,7 +167,7 @@ sealed class KillCampaign(KillPlan plan, KillYard yard)
             var drawing = yard.Engines();
             await yard.Api.TellAsync(job, "cancel", "no longer wanted", CancellationToken.None);
             var (acknowledged, since) = (Clock.GetUtcNow(), Clock.GetTimestamp());
-            await UntilAsync(() => Task.FromResult(!drawing.Any(KillYard.Lives)));
+            await UntilAsync(() => Task.FromResult(!drawing.Any(Kin.Lives)));
             dead.Add(Clock.GetElapsedTime(since).TotalSeconds);
             var bill = await BillAsync(job);
             await PauseAsync(TimeSpan.FromSeconds(2));

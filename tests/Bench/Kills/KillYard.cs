@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using FlatRender.Cli;
 using FlatRender.Contracts;
 using Npgsql;
@@ -62,13 +61,8 @@ sealed class KillYard : IAsyncDisposable
     public NodeId? NodeOf(int agent) => File.Exists(Path.Combine(_folder, $"agent{agent}", "node-id")) ? new NodeId(Guid.Parse(File.ReadAllText(Path.Combine(_folder, $"agent{agent}", "node-id")))) : null;
 
     /// <summary>The children that draw, of this agent or of all.</summary>
-    public IReadOnlyList<int> Engines(int? agent = null)
-    {
-        var parents = _agents.Where(a => agent is null || a.Key == agent).Select(a => a.Value.Id).ToHashSet();
-        return [.. Directory.GetDirectories("/proc").Select(d => int.TryParse(Path.GetFileName(d), CultureInfo.InvariantCulture, out var pid) ? pid : 0).Where(pid => pid > 0 && Read(pid, "cmdline").Contains("engine.mjs", StringComparison.Ordinal) && Descends(pid, parents))];
-    }
-
-    public static bool Lives(int pid) => Read(pid, "stat") is { Length: > 0 } stat && stat[(stat.LastIndexOf(')') + 2)..][0] is not ('Z' or 'X');
+    public IReadOnlyList<int> Engines(int? agent = null) =>
+        [.. Kin.Of(_agents.Where(a => agent is null || a.Key == agent).Select(a => a.Value.Id)).Where(pid => Kin.Words(pid).Contains("engine.mjs", StringComparison.Ordinal))];
 
     public void KillHost()
     {
@@ -82,7 +76,7 @@ sealed class KillYard : IAsyncDisposable
         _agents[agent].WaitForExit();
     }
 
-    public static void Kill(int pid) => _ = Signal(pid, 9);
+    public static void Kill(int pid) => Kin.Send(pid, 9);
 
     public string Log(string of) => File.Exists(Path.Combine(_folder, of + ".log")) ? string.Join('\n', File.ReadLines(Path.Combine(_folder, of + ".log")).TakeLast(20)) : "";
 
@@ -96,28 +90,6 @@ sealed class KillYard : IAsyncDisposable
     }
 
     string Built(string folder, string name) => Path.Combine(_root, "src", "Services", folder, "bin", "Release", "net10.0", name + ".dll");
-
-    static bool Descends(int pid, HashSet<int> parents)
-    {
-        for (var depth = 0; depth < 6 && Read(pid, "stat") is { Length: > 0 } stat; depth++)
-        {
-            pid = int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture);
-            if (parents.Contains(pid)) return true;
-        }
-        return false;
-    }
-
-    static string Read(int pid, string what)
-    {
-        try
-        {
-            return File.ReadAllText($"/proc/{pid}/{what}");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
 
     async Task AdministerAsync(string sql)
     {
@@ -156,7 +128,4 @@ sealed class KillYard : IAsyncDisposable
         await AdministerAsync($"DROP DATABASE IF EXISTS {_name} WITH (FORCE)");
         Directory.Delete(_folder, recursive: true);
     }
-
-    [DllImport("libc", EntryPoint = "kill")]
-    static extern int Signal(int pid, int signal);
 }

@@ -15,7 +15,7 @@ public static class ClusterCommand
         return args.FirstOrDefault() switch
         {
             "up" => UpAsync(there, rest, stop),
-            "down" => DownAsync(there, rest, stop),
+            "down" => DownCommand.RunAsync(there, rest, () => ClusterNote.Read(there.Home), note => new Cluster(there).StopAsync(note), stop),
             "status" => StatusAsync(there, rest),
             { } command when Inside.Contains(command) => Commands.RunAsync(Within(there), args, stop),
             var unknown => throw Refusal.BadInput("UNKNOWN_COMMAND", $"`flatrender cluster` takes up, down, status, or a command to run on the cluster ({string.Join(", ", Inside)}), not '{unknown}'"),
@@ -36,21 +36,6 @@ public static class ClusterCommand
         var cluster = new Cluster(at);
         var note = await cluster.StartMissingAsync(was is not null && (args.Count == 0 || was.Plan == plan) ? was : ClusterNote.New(plan, at.Home, at.Clock.GetUtcNow()), stop);
         at.Terminal.Output.WriteLine($"up {string.Join(' ', note.Of(ClusterPart.Gateway).Select(g => g.Url))}");
-        return Exit.Ok;
-    }
-
-    static async Task<int> DownAsync(Workplace at, IReadOnlyList<string> args, CancellationToken stop)
-    {
-        CommandLine.Parse(args).Takes(0, 0, "").OrRefuse();
-        if (ClusterNote.Read(at.Home) is null)
-        {
-            at.Terminal.Output.WriteLine("not up");
-            return Exit.Ok;
-        }
-        await using var held = await at.Home.LockAsync(at.Clock, stop);
-        if (ClusterNote.Read(at.Home) is { } note)
-            await new Cluster(at).StopAsync(note);
-        at.Terminal.Output.WriteLine("down");
         return Exit.Ok;
     }
 
