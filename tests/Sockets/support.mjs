@@ -73,6 +73,7 @@ export async function startServer(options = []) {
   // A key of ours among those that tokens are checked with.
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   server.psql(`INSERT INTO access.verification_keys VALUES ('tests', 'ES256', '\\x${publicKey.export({ type: 'spki', format: 'der' }).toString('hex')}', now() + interval '1 day')`)
+  server.key = privateKey
   server.token = ({ tenant = randomUUID(), seconds = 60, permissions = ['renders:read', 'renders:write'] } = {}) => {
     const now = Math.floor(Date.now() / 1000)
     const part = json => Buffer.from(JSON.stringify(json)).toString('base64url')

@@ -47,7 +47,8 @@ public sealed class GatewayService : Service
 
     public override void Consume(IBusRegistrationConfigurator bus)
     {
-        bus.AddConsumer<LiveFacts, LiveQueue>();
+        bus.AddConsumer<LiveFacts, LiveFactsQueue>();
+        bus.AddConsumer<LiveProgressFeed, LiveProgressQueue>();
         bus.AddRequestClient<FindTemplate>(RequestTimeout.After(s: 10));
         bus.AddRequestClient<FindSnapshot>(RequestTimeout.After(s: 10));
         bus.AddRequestClient<HoldCredits>(RequestTimeout.After(s: 20));
