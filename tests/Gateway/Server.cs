@@ -163,6 +163,8 @@ public sealed class Log : ILoggerProvider
 
     public IReadOnlyCollection<string> Lines => _lines;
 
+    public void Clear() => _lines.Clear();
+
     public ILogger CreateLogger(string category) => new Scribe(category, _lines);
 
     public void Dispose()

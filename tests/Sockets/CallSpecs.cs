@@ -144,6 +144,20 @@ public sealed class CallSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Nothing_is_said_before_the_hello_however_long_the_store_takes()
+    {
+        var id = await _gate.QueuedAsync();
+        await using var busy = await _gate.Get<Npgsql.NpgsqlDataSource>().OpenConnectionAsync();
+        await using var held = await busy.BeginTransactionAsync();
+        await using (var hold = new Npgsql.NpgsqlCommand("LOCK TABLE eventstore.mt_events IN ACCESS EXCLUSIVE MODE", busy, held)) await hold.ExecuteNonQueryAsync();
+        using var client = await _gate.ConnectAsync(id);
+        await Until.SoAsync("the socket is in", () => Task.FromResult(_gate.Hub.Count is (1, 1)));
+        _gate.Clock.Advance(TimeSpan.FromSeconds(20));
+        await held.RollbackAsync();
+        (await client.NextAsync()).GetProperty("type").GetString().ShouldBe("hello");
+    }
+
+    [Fact]
     public async Task A_render_is_cancelled_over_its_own_socket_and_over_no_other()
     {
         var (id, other) = (await _gate.QueuedAsync(), await _gate.QueuedAsync());

@@ -32,6 +32,16 @@ test('every stored event is as its schema says, and the schemas say enough to re
 })
 
 test('the document of all that happens is without a fault', () => {
-  const ran = spawnSync(here('node_modules/.bin/spectral'), ['lint', here(contracts + 'asyncapi.yaml'), '--ruleset', here('spectral.yaml'), '--fail-severity', 'hint'], { encoding: 'utf8' })
-  assert.equal(ran.status, 0, ran.stdout + ran.stderr)
+  lint('spectral.yaml', 'asyncapi.yaml')
 })
+
+test('every document of the REST is without a fault', () => {
+  const documents = readdirSync(here(contracts + 'rest')).filter(f => f.endsWith('.openapi.yaml'))
+  assert.equal(documents.length, 9)
+  lint('spectral-rest.yaml', ...documents.map(f => 'rest/' + f))
+})
+
+function lint(rules, ...documents) {
+  const ran = spawnSync(here('node_modules/.bin/spectral'), ['lint', ...documents.map(d => here(contracts + d)), '--ruleset', here(rules), '--fail-severity', 'hint'], { encoding: 'utf8' })
+  assert.equal(ran.status, 0, ran.stdout + ran.stderr)
+}

@@ -44,12 +44,19 @@ export async function startServer(options = []) {
   const log = []
   child.stderr.on('data', text => log.push(String(text)))
   const ended = new Promise(done => child.once('exit', done))
+  const cleanUp = () => {
+    rmSync(home, { recursive: true, force: true })
+    psql(given.database ?? 'postgres', `DROP DATABASE ${database} WITH (FORCE)`)
+  }
   const url = await new Promise((ready, failed) => {
     createInterface({ input: child.stdout }).on('line', line => {
       log.push(line)
       if (line.startsWith('ready ')) ready(line.slice(6).trim())
     })
     ended.then(code => failed(new Error(`the host ended with ${code}:\n${log.join('\n')}`)))
+  }).catch(error => {
+    cleanUp()
+    throw error
   })
   const server = {
     url,
@@ -60,13 +67,13 @@ export async function startServer(options = []) {
     async stop() {
       child.kill('SIGKILL')
       await ended
-      rmSync(home, { recursive: true, force: true })
-      psql(given.database ?? 'postgres', `DROP DATABASE ${database} WITH (FORCE)`)
+      cleanUp()
     },
   }
   // A key of ours among those that tokens are checked with.
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   server.psql(`INSERT INTO access.verification_keys VALUES ('tests', 'ES256', '\\x${publicKey.export({ type: 'spki', format: 'der' }).toString('hex')}', now() + interval '1 day')`)
+  server.key = privateKey
   server.token = ({ tenant = randomUUID(), seconds = 60, permissions = ['renders:read', 'renders:write'] } = {}) => {
     const now = Math.floor(Date.now() / 1000)
     const part = json => Buffer.from(JSON.stringify(json)).toString('base64url')

@@ -41,13 +41,14 @@ public sealed class GatewayService : Service
         services.AddSingleton<MessageTally>();
         services.AddSingleton<BrokerCarrier>();
         services.AddHostedService(s => s.GetRequiredService<BrokerCarrier>());
-        services.AddSingleton<ICarrier>(s => s.GetRequiredService<Deployment>().InMemory ? new HouseCarrier(s.GetService<IMicroservice>()) : s.GetRequiredService<BrokerCarrier>());
+        services.AddSingleton<ICarrier>(s => s.GetRequiredService<Deployment>().InMemory ? new HouseCarrier(s.GetService<IMicroservice>(), s.GetRequiredService<ILogger<HouseCarrier>>()) : s.GetRequiredService<BrokerCarrier>());
         services.AddSingleton<MessageHub>();
     }
 
     public override void Consume(IBusRegistrationConfigurator bus)
     {
-        bus.AddConsumer<LiveFacts, LiveQueue>();
+        bus.AddConsumer<LiveFacts, LiveFactsQueue>();
+        bus.AddConsumer<LiveProgressFeed, LiveProgressQueue>();
         bus.AddRequestClient<FindTemplate>(RequestTimeout.After(s: 10));
         bus.AddRequestClient<FindSnapshot>(RequestTimeout.After(s: 10));
         bus.AddRequestClient<HoldCredits>(RequestTimeout.After(s: 20));

@@ -11,11 +11,16 @@ public sealed class LiveProgress
     /// <summary>More than ever run at once. A word that comes after its render's end stays behind; so many of them are forgotten together, and the living speak again at once.</summary>
     const int Most = 50_000;
 
+    /// <summary>To count them is to lock them all: it is done once in so many words.</summary>
+    const int CountEvery = 4096;
+
+    int _notes;
+
     public void Note(RenderProgress progress)
     {
-        if (_latest.Count > Most) _latest.Clear();
+        if (Interlocked.Increment(ref _notes) % CountEvery == 0 && _latest.Count > Most) _latest.Clear();
         // A picture is for those who watch; nobody asks for it afterwards.
-        _latest[progress.JobId] = progress with { Preview = null };
+        _latest[progress.JobId] = progress.Preview is null ? progress : progress with { Preview = null };
     }
 
     public RenderProgress? Latest(JobId id) => _latest.GetValueOrDefault(id);

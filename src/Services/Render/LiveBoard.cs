@@ -5,12 +5,12 @@ using MassTransit;
 namespace FlatRender.Render;
 
 /// <summary>
-/// How far each render is, right now: kept in memory, told at most four times a second, never stored. Where several processes do this, each knows the leases whose
+/// How far each render is, right now: kept in memory, told at most twice a second (no client may be told more often), never stored. Where several processes do this, each knows the leases whose
 /// nodes call it, and tells the others its part; whoever speaks of a render speaks of all of it.
 /// </summary>
 sealed class LiveBoard(Tell tell, TimeProvider clock)
 {
-    static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(250);
+    static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(500);
 
     /// <summary>A part nobody has renewed for so long is of a process that has gone, or has nothing more to say.</summary>
     static readonly TimeSpan PartLasts = TimeSpan.FromSeconds(10);

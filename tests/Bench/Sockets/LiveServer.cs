@@ -20,7 +20,7 @@ namespace FlatRender.Bench.Sockets;
 static class LiveServer
 {
     /// <summary>Who watches one render, and how often the farm tells of it.</summary>
-    public const int Watchers = 10, PerSecond = 4;
+    public const int Watchers = 10, PerSecond = 2;
 
     const string Token = "the-owners-token-of-this-benchmark";
 

@@ -6,17 +6,11 @@ namespace FlatRender.Gateway.Sockets;
 
 /// <summary>What this gateway hears of renders, whichever process it happened in. Every gateway hears everything: the queue is its own, and goes with it.</summary>
 public sealed class LiveFacts(LiveHub hub, LiveProgress live, LiveSnapshots snapshots) :
-    IConsumer<RenderProgress>, IConsumer<NodeCrashed>, IConsumer<ChunkExpired>,
+    IConsumer<NodeCrashed>, IConsumer<ChunkExpired>,
     IConsumer<JobRequeued>, IConsumer<JobRendering>, IConsumer<JobValidating>, IConsumer<JobFramesAccepted>, IConsumer<JobRepair>,
     IConsumer<JobDone>, IConsumer<JobFailed>, IConsumer<JobCancelled>, IConsumer<JobHeld>, IConsumer<JobReleased>,
     IConsumer<SnapshotTaken>
 {
-    public Task Consume(ConsumeContext<RenderProgress> context)
-    {
-        hub.Progressed(context.Message);
-        return Task.CompletedTask;
-    }
-
     public Task Consume(ConsumeContext<NodeCrashed> context)
     {
         hub.Troubled(context.Message.JobId, "node_crashed", context.Message.NodeId, context.Message.Reason);
@@ -54,18 +48,30 @@ public sealed class LiveFacts(LiveHub hub, LiveProgress live, LiveSnapshots snap
     }
 }
 
-/// <summary>A queue of this process alone, with as many messages in hand as keep it busy, worked off one by one: progress must not overtake progress.</summary>
-public sealed class LiveQueue : ConsumerDefinition<LiveFacts>
+/// <summary>How far renders are. In a queue of its own: there is much of it, and no fact waits behind it.</summary>
+public sealed class LiveProgressFeed(LiveHub hub) : IConsumer<RenderProgress>
 {
-    public LiveQueue() => Endpoint(e =>
+    public Task Consume(ConsumeContext<RenderProgress> context)
     {
-        e.Name = $"live-{Ids.New():N}";
+        hub.Progressed(context.Message);
+        return Task.CompletedTask;
+    }
+}
+
+/// <summary>A queue of this process alone, with as many messages in hand as keep it busy, worked off one by one: progress must not overtake progress.</summary>
+public abstract class LiveQueue<T> : ConsumerDefinition<T> where T : class, IConsumer
+{
+    protected LiveQueue(string name) => Endpoint(e =>
+    {
+        e.Name = $"{name}-{Ids.New():N}";
         e.Temporary = true;
         e.ConcurrentMessageLimit = 1;
         e.PrefetchCount = 200;
     });
 
-    protected override void ConfigureConsumer(IReceiveEndpointConfigurator endpoint, IConsumerConfigurator<LiveFacts> consumer, IRegistrationContext context)
+    protected abstract void Bind(IRabbitMqReceiveEndpointConfigurator queue);
+
+    protected override void ConfigureConsumer(IReceiveEndpointConfigurator endpoint, IConsumerConfigurator<T> consumer, IRegistrationContext context)
     {
         // A message that cannot be read here is lost to the sockets and to nobody else; the next look at the store makes it good.
         endpoint.DiscardFaultedMessages();
@@ -74,8 +80,22 @@ public sealed class LiveQueue : ConsumerDefinition<LiveFacts>
         queue.Exclusive = true;
         queue.AutoDelete = true;
         queue.ConfigureConsumeTopology = false;
-        queue.Bind<RenderProgress>();
+        Bind(queue);
+    }
+}
+
+/// <summary>Facts of renders, nodes and snapshots.</summary>
+public sealed class LiveFactsQueue() : LiveQueue<LiveFacts>("live")
+{
+    protected override void Bind(IRabbitMqReceiveEndpointConfigurator queue)
+    {
         foreach (var topic in (string[])["render.#", "node.#", "studio.snapshot.#"])
             queue.Bind(RabbitTarget.Exchange, b => (b.ExchangeType, b.RoutingKey, b.Durable) = ("topic", topic, true));
     }
+}
+
+/// <summary>Progress.</summary>
+public sealed class LiveProgressQueue() : LiveQueue<LiveProgressFeed>("live-progress")
+{
+    protected override void Bind(IRabbitMqReceiveEndpointConfigurator queue) => queue.Bind<RenderProgress>();
 }

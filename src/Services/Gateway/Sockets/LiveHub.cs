@@ -24,6 +24,7 @@ public sealed partial class LiveHub(Streams streams, LiveProgress live, LiveSnap
     readonly ConcurrentDictionary<JobId, byte> _moved = new();
     readonly Signal _signal = new();
     readonly Pace _pace = new(limits, clock);
+    readonly Wheel _wheel = new(clock);
     volatile bool _leaving;
 
     internal Pace Pace => _pace;
@@ -67,7 +68,7 @@ public sealed partial class LiveHub(Streams streams, LiveProgress live, LiveSnap
     internal async Task<LiveJob?> EnterAsync(JobId id, CancellationToken cancel)
     {
         LiveJob job;
-        do job = _jobs.GetOrAdd(id, static (id, hub) => new LiveJob(id, hub.Live, hub.Words, hub.Pace), this);
+        do job = _jobs.GetOrAdd(id, static (id, hub) => new LiveJob(id, hub.Live, hub.Words, hub.Pace, hub.Wheel), this);
         while (!job.Enter());
         try
         {
@@ -90,13 +91,13 @@ public sealed partial class LiveHub(Streams streams, LiveProgress live, LiveSnap
     }
 
     LiveProgress Live => live;
+    Wheel Wheel => _wheel;
     Vocabulary Words => vocabulary;
 
     internal void Leave(LiveJob job, Watcher? watcher)
     {
         if (!job.Leave(watcher)) return;
         _jobs.TryRemove(new(job.Id, job));
-        job.Dispose();
     }
 
     /// <summary>The house closes: everybody is sent on to another gateway.</summary>
@@ -150,6 +151,12 @@ public sealed partial class LiveHub(Streams streams, LiveProgress live, LiveSnap
             var facts = await streams.ReadBeyondAsync([.. jobs.Keys], [.. jobs.Values.Select(j => j.Seq)], cancel);
             foreach (var its in facts.GroupBy(f => f.StreamId)) jobs[its.Key].Move([.. its]);
         }
+    }
+
+    public override void Dispose()
+    {
+        _wheel.Dispose();
+        base.Dispose();
     }
 
     void LookAround()

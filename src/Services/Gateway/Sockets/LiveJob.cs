@@ -4,14 +4,13 @@ using FlatRender.EventStore;
 namespace FlatRender.Gateway.Sockets;
 
 /// <summary>A render that somebody watches: where it stands, and who is to be told.</summary>
-sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pace) : IDisposable
+sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pace, Wheel wheel)
 {
     readonly Lock _gate = new(), _moving = new();
     Watcher[] _watchers = [];
     JobFold? _fold;
     ReadOnlyMemory<byte> _ending;
     string? _preview;
-    ITimer? _timer;
     int _guests;
     long _beatAt = long.MinValue / 2, _pictureAt = long.MinValue / 2;
     (string What, NodeId Node, long At) _trouble;
@@ -51,6 +50,7 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
         lock (_gate)
         {
             watcher.Outbox.Tell(Beat.Json(_fold!.Hello(live.Latest(id))), _fold.Seq);
+            watcher.Welcome();
             if (_fold.IsTerminal) End(watcher);
             else _watchers = [.. _watchers, watcher];
         }
@@ -133,8 +133,7 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
             var wait = _beatAt + pace.BeatEvery - pace.Now;
             if (wait > 0)
             {
-                if (_timer is null) _timer = pace.Clock.CreateTimer(static job => ((LiveJob)job!).Show(), this, pace.Span(wait), Timeout.InfiniteTimeSpan);
-                else _timer.Change(pace.Span(wait), Timeout.InfiniteTimeSpan);
+                wheel.Add(this, _beatAt + pace.BeatEvery);
                 return;
             }
         }
@@ -142,7 +141,8 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
         Show();
     }
 
-    void Show()
+    /// <summary>Tells everybody how far the render is.</summary>
+    public void Show()
     {
         Beat beat;
         Watcher[] shown;
@@ -160,6 +160,4 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
 
         foreach (var watcher in shown) watcher.Outbox.Offer(beat);
     }
-
-    public void Dispose() => _timer?.Dispose();
 }

@@ -14,7 +14,7 @@ sealed class Watcher
     readonly Action _cut;
     readonly CallMeter _meter;
     readonly long _expires;
-    long _nextPing, _unanswered = long.MaxValue;
+    long _nextPing = long.MaxValue, _unanswered = long.MaxValue;
 
     /// <param name="connection">Under the socket.</param>
     /// <param name="expires">When the client's token does.</param>
@@ -24,12 +24,14 @@ sealed class Watcher
         (_socket, _connection, _pace, _cut) = (socket, connection, pace, cut);
         _meter = new CallMeter(pace);
         Outbox = new Outbox(socket, pace, cut);
-        _nextPing = pace.Now + pace.Ping;
         var left = expires - pace.Clock.GetUtcNow();
         _expires = left > TimeSpan.FromDays(365) ? long.MaxValue : pace.Now + pace.Ticks(left);
     }
 
     public Outbox Outbox { get; }
+
+    /// <summary>It has had its hello. Before, however long the store takes, nothing else is said.</summary>
+    public void Welcome() => Volatile.Write(ref _nextPing, _pace.Now + _pace.Ping);
 
     public void Tell(LiveMessage message) => Outbox.Tell(Beat.Json(message));
 
@@ -39,9 +41,9 @@ sealed class Watcher
         if (now >= Outbox.LeaveBy) _cut();
         else if (now >= _expires) Outbox.Close(LiveClose.Unauthorized, "the token has expired");
         else if (now - Volatile.Read(ref _unanswered) >= _pace.Pong) Outbox.Close(LiveClose.BadMessage, "no pong");
-        else if (now >= _nextPing)
+        else if (now >= Volatile.Read(ref _nextPing))
         {
-            _nextPing = now + _pace.Ping;
+            Volatile.Write(ref _nextPing, now + _pace.Ping);
             Interlocked.CompareExchange(ref _unanswered, now, long.MaxValue);
             Tell(new LivePing(_pace.Clock.GetUtcNow().ToUnixTimeSeconds()));
         }
