@@ -31,7 +31,16 @@ export async function startBroker() {
     ...process.env, HOME: folder, ERL_EPMD_PORT: String(names), ERL_EPMD_ADDRESS: '127.0.0.1', RABBITMQ_CONF_ENV_FILE: at('empty'), RABBITMQ_CONFIG_FILE: at('rabbitmq.conf'), RABBITMQ_NODENAME: `messages-${port}@localhost`,
     RABBITMQ_NODE_PORT: String(port), RABBITMQ_DIST_PORT: String(distribution), RABBITMQ_MNESIA_BASE: at('mnesia'), RABBITMQ_LOG_BASE: at('log'), RABBITMQ_LOGS: '-', RABBITMQ_ENABLED_PLUGINS_FILE: at('plugins'), RABBITMQ_PID_FILE: at('pid'),
   }
-  const names_ = spawn('epmd', ['-port', String(names), '-address', '127.0.0.1'], { env, stdio: 'ignore' })
+  // Also where the tests end before they could stop it.
+  process.once('exit', () => {
+    try {
+      process.kill(-node.pid, 'SIGKILL')
+    } catch {
+      // It is gone.
+    }
+    resolver.kill()
+  })
+  const resolver = spawn('epmd', ['-port', String(names), '-address', '127.0.0.1'], { env, stdio: 'ignore' })
   let node
   const broker = {
     url: `amqp://guest:guest@127.0.0.1:${port}/`,
@@ -54,7 +63,7 @@ export async function startBroker() {
     control: (...words) => execFileSync(`${BINARIES}/rabbitmqctl`, ['-q', ...words], { env, encoding: 'utf8' }),
     async stop() {
       await broker.die().catch(() => {})
-      names_.kill()
+      resolver.kill()
       rmSync(folder, { recursive: true, force: true })
     },
   }

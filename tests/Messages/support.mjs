@@ -19,7 +19,10 @@ export async function startGateway(routes, { broker = BROKER, limits, options = 
   const file = join(folder, 'routes.json')
   const write = (routes, limits) => writeFileSync(file, JSON.stringify({ routes, limits }))
   write(routes, limits)
-  const server = await startServer(['--broker', broker, '--messages', file, ...options])
+  const server = await startServer(['--broker', broker, '--messages', file, ...options]).catch(error => {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  })
   const stop = server.stop
   return Object.assign(server, {
     write,

@@ -5,6 +5,8 @@ import { startServer } from '../Sockets/support.mjs'
 import { startBroker } from './broker.mjs'
 import { startGateway, startServices, unique, within } from './support.mjs'
 
+// How many sockets come and go; more for a longer look.
+const MANY = Number(process.env.FLATRENDER_SOCKETS ?? 300)
 const EXCHANGE = `trouble-${unique()}`
 const route = (url, more = {}) => ({ url, exchange: EXCHANGE, routing_key: url, timeout_seconds: 30, token: false, ...more })
 const ROUTES = [route('echo'), route('silent'), route('brief', { routing_key: 'silent', timeout_seconds: 0.2 }), route('hurried', { routing_key: 'echo', timeout_seconds: 0.5 }), route('odd')]
@@ -136,30 +138,40 @@ test('a client that does not read is not read from, harms nobody, and misses not
   await Promise.all([slow.close(), other.close()])
 })
 
-test('many come and go, some while their service misbehaves, and nothing stays', async () => {
+test('many come and go, some while their service misbehaves, and nothing stays', async t => {
   let n = 0
   await services.puppet(EXCHANGE, 'odd', (request, puppet) => {
     const ways = [() => {}, () => puppet.reply(request, 'nonsense'), () => { puppet.reply(request, {}); puppet.reply(request, {}) }, () => puppet.reply(request, {}, { correlationId: 'other' })]
     ways[n++ % ways.length]()
   })
   const before = { queues: broker.list('list_queues', 'name').length, channels: broker.list('list_channels', 'pid').length }
-  for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, async (_, i) => {
-    const client = await server.connect()
-    if (i === 0) client.say({ url: 'odd', 'event-name': 'odd' })
-    assert.equal((await (async () => {
-      client.say({ url: 'echo', content: i, 'event-name': 'asked' })
-      for (;;) {
-        const told = await client.next()
-        if (told['event-name'] === 'asked') return told
-      }
-    })()).content, i)
-    if (i % 3 === 0) client.socket.terminate()
-    else await client.close()
-  }))
+  const atOnce = 30
+  const rounds = Math.ceil(MANY / atOnce)
+  const memory = () => server.metric('dotnet_process_memory_working_set_bytes')
+  let half
+  for (let round = 0; round < rounds; round++) {
+    if (round === Math.floor(rounds / 2)) half = await memory()
+    await Promise.all(Array.from({ length: atOnce }, async (_, i) => {
+      const client = await server.connect()
+      if (i === 0) client.say({ url: 'odd', 'event-name': 'odd' })
+      assert.equal((await (async () => {
+        client.say({ url: 'echo', content: i, 'event-name': 'asked' })
+        for (;;) {
+          const told = await client.next()
+          if (told['event-name'] === 'asked') return told
+        }
+      })()).content, i)
+      if (i % 3 === 0) client.socket.terminate()
+      else await client.close()
+    }))
+  }
   await until('no socket is left', async () => await server.metric('flatrender_message_sockets') === 0)
   await until('no queue is left', () => broker.list('list_queues', 'name').length === before.queues)
   assert.equal(broker.list('list_channels', 'pid').length, before.channels)
   assert.equal(await server.metric('flatrender_message_in_flight'), 0)
+  const end = await memory()
+  t.diagnostic(`${rounds * atOnce} sockets; ${Math.round(half / 1e6)} MB after half of them, ${Math.round(end / 1e6)} MB after all`)
+  assert.ok(end < half * 1.25 + 20e6, `${half} bytes after half of them, ${end} after all`)
 })
 
 test('a broker that takes nothing for the moment is said at once', async () => {

@@ -44,12 +44,19 @@ export async function startServer(options = []) {
   const log = []
   child.stderr.on('data', text => log.push(String(text)))
   const ended = new Promise(done => child.once('exit', done))
+  const cleanUp = () => {
+    rmSync(home, { recursive: true, force: true })
+    psql(given.database ?? 'postgres', `DROP DATABASE ${database} WITH (FORCE)`)
+  }
   const url = await new Promise((ready, failed) => {
     createInterface({ input: child.stdout }).on('line', line => {
       log.push(line)
       if (line.startsWith('ready ')) ready(line.slice(6).trim())
     })
     ended.then(code => failed(new Error(`the host ended with ${code}:\n${log.join('\n')}`)))
+  }).catch(error => {
+    cleanUp()
+    throw error
   })
   const server = {
     url,
@@ -60,8 +67,7 @@ export async function startServer(options = []) {
     async stop() {
       child.kill('SIGKILL')
       await ended
-      rmSync(home, { recursive: true, force: true })
-      psql(given.database ?? 'postgres', `DROP DATABASE ${database} WITH (FORCE)`)
+      cleanUp()
     },
   }
   // A key of ours among those that tokens are checked with.

@@ -42,7 +42,7 @@ public sealed class GatewayService : Service
         services.AddSingleton<MessageTally>();
         services.AddSingleton<BrokerCarrier>();
         services.AddHostedService(s => s.GetRequiredService<BrokerCarrier>());
-        services.AddSingleton<ICarrier>(s => s.GetRequiredService<Deployment>().InMemory ? new HouseCarrier(s.GetService<IMicroservice>()) : s.GetRequiredService<BrokerCarrier>());
+        services.AddSingleton<ICarrier>(s => s.GetRequiredService<Deployment>().InMemory ? new HouseCarrier(s.GetService<IMicroservice>(), s.GetRequiredService<ILogger<HouseCarrier>>()) : s.GetRequiredService<BrokerCarrier>());
         services.AddSingleton<MessageHub>();
     }
 

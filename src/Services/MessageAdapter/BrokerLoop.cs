@@ -8,7 +8,9 @@ public static class BrokerLoop
     static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(2);
 
     /// <summary>Failures that say no more than that the broker, or the way to it, is not there.</summary>
-    public static bool IsAway(Exception e) => e is RabbitMQClientException or IOException or ObjectDisposedException or TimeoutException or OperationCanceledException or System.Net.Sockets.SocketException;
+    public static bool IsAway(Exception e) => e is RabbitMQClientException or IOException or ObjectDisposedException or TimeoutException or OperationCanceledException or System.Net.Sockets.SocketException
+        // The client's own way to its socket, when that has just been closed.
+        or System.Threading.Channels.ChannelClosedException;
 
     /// <param name="brokers">Any of them will do.</param>
     /// <param name="work">Connects, works until the connection is over, and says why it was.</param>
