@@ -45,7 +45,11 @@ public sealed record NodeStatus(NodeId NodeId, string State, int Slots, int Busy
 [JsonDerivedType(typeof(RenderTask), "render")]
 [JsonDerivedType(typeof(ValidateTask), "validate")]
 [JsonDerivedType(typeof(AssembleTask), "assemble")]
-public abstract record NodeTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds);
+public abstract record NodeTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds)
+{
+    /// <summary>W3C traceparent of the render, where it is traced: what the node does and reports belongs to it.</summary>
+    public string? Trace { get; init; }
+}
 
 /// <summary>Draw frames First .. First+Count-1 of the film and encode them as one closed-GOP segment.</summary>
 public sealed record RenderTask(LeaseId LeaseId, int Epoch, JobId JobId, FilmSpec Film, string TemplateDigest, double DeadlineSeconds, string Engine, int First, int Count)

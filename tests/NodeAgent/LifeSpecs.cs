@@ -33,6 +33,16 @@ public sealed class LifeSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_a_node_reports_belongs_to_the_trace_of_the_render_it_works_for()
+    {
+        const string trace = "0af7651916cd43dd8448eb211c80319c";
+        var task = _farm.Rendering(_film, Faulty("0", "crash"), 0, 1) with { Trace = $"00-{trace}-b7ad6b7169203331-01" };
+        await _farm.Do<TaskFailed>(task);
+        _farm.Host.Traces[task.LeaseId].ShouldContain(trace);
+        await NextWorks();
+    }
+
+    [Fact]
     public async Task A_hanging_engine_is_killed_at_the_deadline()
     {
         var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, Faulty("4", "hang"), 0, 10, deadline: 1.5));

@@ -35,6 +35,8 @@ public sealed class Orchestrator : IAsyncDisposable
     public ConcurrentQueue<HttpStatusCode> ResultAnswers { get; } = [];
     public ConcurrentQueue<HttpStatusCode> RegistrationAnswers { get; } = [];
     public volatile bool ForgetsNodes;
+    /// <summary>The traceparent that each result came with.</summary>
+    public ConcurrentDictionary<LeaseId, string> Traces { get; } = [];
     public int ResultPosts;
     public int Puts;
     public Uri Url => new(_app.Urls.First());
@@ -81,6 +83,7 @@ public sealed class Orchestrator : IAsyncDisposable
             if (ResultAnswers.TryDequeue(out var answer)) return Results.StatusCode((int)answer);
             if (ForgetsNodes) return Results.NotFound();
             var result = await Read<NodeResult>(request);
+            Traces[result.LeaseId] = request.Headers.TraceParent.ToString();
             Waiting(result.LeaseId).TrySetResult(result);
             return Results.NoContent();
         });

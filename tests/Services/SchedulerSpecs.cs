@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Render;
@@ -16,6 +17,16 @@ public sealed class SchedulerSpecs(FarmDatabase database) : IClassFixture<FarmDa
     async Task<NodeTask> MustLeaseAsync(NodeId node) => (await _farm.LeaseAsync(node)).ShouldNotBeNull();
 
     Task LimitAsync(string scope, string key, int? slots) => _farm.State.LimitAsync(new SetLimit(new SlotLimit(scope, key, slots), "support", "a test"), default);
+
+    [Fact]
+    public async Task Work_carries_the_trace_of_the_request_that_its_render_came_of()
+    {
+        using var request = new Activity("request").Start();
+        var traced = await _farm.PlanAsync();
+        request.Stop();
+        var task = await MustLeaseAsync(await _farm.JoinAsync());
+        (task.JobId, task.Trace).ShouldBe((traced, request.Id));
+    }
 
     [Fact]
     public async Task Work_goes_by_priority_then_to_the_tenant_with_the_least_under_way_then_by_age()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FlatRender.Contracts;
 using FlatRender.NodeAgent.Children;
 using FlatRender.NodeAgent.Film;
@@ -118,6 +119,7 @@ public sealed class Agent : IAsyncDisposable
     async Task Work(int slot, Running running)
     {
         NodeResult result;
+        using var activity = Traced(running.Task);
         try
         {
             result = await _slots[slot].Run(running);
@@ -136,6 +138,9 @@ public sealed class Agent : IAsyncDisposable
         lock (_gate) _undelivered--;
         EndIfDrained();
     }
+
+    // Calls to the orchestrator made under it carry the render's trace, whether or not anybody listens here.
+    static Activity? Traced(NodeTask task) => ActivityContext.TryParse(task.Trace, null, isRemote: true, out _) ? new Activity("flatrender.task").SetParentId(task.Trace!).Start() : null;
 
     /// <summary>False when no slot works on it.</summary>
     public bool Abort(LeaseId lease, string reason)

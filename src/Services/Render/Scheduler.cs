@@ -83,7 +83,7 @@ sealed partial class WorkBook
         }, cancel);
         if (leased is null) return null;
         live.Leased(lease, leased.Job.Id);
-        return TaskOf(lease, leased);
+        return TaskOf(lease, leased) with { Trace = leased.Job.Trace };
     }
 
     sealed record Leased(FarmJob Job, string Kind, int Chunk, int First, int Count, int Epoch)

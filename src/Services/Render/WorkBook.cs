@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using FlatRender.Contracts;
 using Npgsql;
@@ -5,7 +6,7 @@ using Npgsql;
 namespace FlatRender.Render;
 
 /// <summary>One render as the farm sees it, locked while a change to it is decided.</summary>
-sealed record FarmJob(JobId Id, TenantId Tenant, int Order, string Stage, string TemplateDigest, FilmSpec Film, string Engine, string[] Tags, int StartedOrder, int ReportedOrder, Dictionary<string, double> Spent)
+sealed record FarmJob(JobId Id, TenantId Tenant, int Order, string Stage, string TemplateDigest, FilmSpec Film, string Engine, string[] Tags, int StartedOrder, int ReportedOrder, Dictionary<string, double> Spent, string? Trace)
 {
     /// <summary>Processor seconds all its tasks took together.</summary>
     public double ComputeSeconds => Math.Round(Spent.GetValueOrDefault("cpu"), 3);
@@ -24,7 +25,7 @@ sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, TimeProvid
     /// <summary>There is new work, or a free slot: wakes the dispatcher.</summary>
     public Signal News { get; } = new();
 
-    const string JobColumns = "job_id, tenant_id, work_order, stage, template_digest, film::text, engine, tags, started_order, reported_order, spent::text";
+    const string JobColumns = "job_id, tenant_id, work_order, stage, template_digest, film::text, engine, tags, started_order, reported_order, spent::text, trace";
 
     /// <summary>Takes in an order of the pipeline. Older than the one in the book: ignored.</summary>
     Task OrderAsync(IAboutOrder ask, string stage, Func<Change, FarmJob, Task> change, CancellationToken cancel) =>
@@ -44,12 +45,12 @@ sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, TimeProvid
         var needs = ask.Needs ?? new Needs();
         // A job stopped before its plan arrived is in the book already, with the order it was stopped at.
         await database.RunAsync("""
-            INSERT INTO render.jobs (job_id, tenant_id, work_order, stage, template_digest, film, priority, queued_at, template, engine, tags)
-            VALUES ($1, $2, 0, 'stopped', $3, $4::text::jsonb, $5, $6, $7, $8, $9)
+            INSERT INTO render.jobs (job_id, tenant_id, work_order, stage, template_digest, film, priority, queued_at, template, engine, tags, trace)
+            VALUES ($1, $2, 0, 'stopped', $3, $4::text::jsonb, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (job_id) DO UPDATE SET tenant_id = excluded.tenant_id, template_digest = excluded.template_digest, film = excluded.film, priority = excluded.priority,
-                template = excluded.template, engine = excluded.engine, tags = excluded.tags
+                template = excluded.template, engine = excluded.engine, tags = excluded.tags, trace = coalesce(excluded.trace, jobs.trace)
             """, cancel, ask.JobId.Value, ask.TenantId.Value, ask.TemplateDigest, JsonSerializer.Serialize(ask.Film, Wire.Json), ask.Priority, clock.GetUtcNow(),
-            needs.Template?.ToString() ?? ask.TemplateDigest, ask.Film.Engine, (needs.Tags ?? []).ToArray());
+            needs.Template?.ToString() ?? ask.TemplateDigest, ask.Film.Engine, (needs.Tags ?? []).ToArray(), Activity.Current?.Id);
         await OrderAsync(ask, "rendering", async (x, job) =>
         {
             var chunks = ChunkPlan.Of(job.Film.Frames).ToArray();
@@ -129,5 +130,5 @@ sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, TimeProvid
     static FarmJob Job(NpgsqlDataReader row) => new(
         new JobId(row.GetGuid(0)), new TenantId(row.GetGuid(1)), row.GetInt32(2), row.GetString(3), row.GetString(4),
         JsonSerializer.Deserialize<FilmSpec>(row.GetString(5), Wire.Json)!, row.GetString(6), row.GetFieldValue<string[]>(7), row.GetInt32(8), row.GetInt32(9),
-        JsonSerializer.Deserialize<Dictionary<string, double>>(row.GetString(10), Wire.Json)!);
+        JsonSerializer.Deserialize<Dictionary<string, double>>(row.GetString(10), Wire.Json)!, row.Text(11));
 }
