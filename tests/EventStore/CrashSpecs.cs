@@ -59,7 +59,7 @@ public sealed class CrashSpecs(ITestOutputHelper output) : IAsyncLifetime
         foreach (var role in new[] { "stock", "pipeline" })
         {
             var ids = Enumerable.Range(0, 30).Select(_ => Ids.New()).ToArray();
-            await RunAsync(role, Rabbit, "append stop:5", ids);
+            await RunAsync(role, Rabbit, "append stop:1", ids);
             await RunAsync(role, Rabbit, "-", ids);
             await using var process = new Process(_database);
             lost[role] = ids.Length - (await process.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Count(j => ids.Contains(j.Id));
