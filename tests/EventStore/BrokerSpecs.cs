@@ -11,6 +11,7 @@ using Xunit.Abstractions;
 namespace FlatRender.EventStore.Tests;
 
 /// <summary>The broker goes away in the middle: its connections cut, or itself killed.</summary>
+[Collection(House.OneBroker)]
 public sealed class BrokerSpecs(ITestOutputHelper output) : IAsyncLifetime
 {
     /// <summary>What a relay may have under way, and so what may come twice, each time its connection ends.</summary>

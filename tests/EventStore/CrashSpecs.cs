@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace FlatRender.EventStore.Tests;
 
 /// <summary>Processes killed with SIGKILL between any two of: receive, load, write, commit, publish, confirm, delete.</summary>
+[Collection(House.OneBroker)]
 public sealed class CrashSpecs(ITestOutputHelper output) : IAsyncLifetime
 {
     // In the order in which a message's work passes them.

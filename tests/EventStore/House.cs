@@ -13,6 +13,9 @@ namespace FlatRender.EventStore.Tests;
 /// <summary>A process of FlatRender in miniature: store, pipeline, bus, and a farm that does all work at once.</summary>
 sealed class House : IAsyncDisposable
 {
+    /// <summary>Specs whose houses meet at one broker run one after the other: each hears what is submitted there, and would work on the others' renders.</summary>
+    public const string OneBroker = "one broker";
+
     readonly IHost _host;
 
     House(IHost host) => _host = host;

@@ -11,6 +11,7 @@ using Xunit.Abstractions;
 
 namespace FlatRender.EventStore.Tests;
 
+[Collection(House.OneBroker)]
 public sealed class RabbitSpecs(ITestOutputHelper output) : IAsyncLifetime
 {
     TestDatabase _database = null!;

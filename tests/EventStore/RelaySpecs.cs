@@ -9,6 +9,7 @@ using Xunit.Abstractions;
 namespace FlatRender.EventStore.Tests;
 
 /// <summary>Relays as processes of their own, paused and killed while facts are written.</summary>
+[Collection(House.OneBroker)]
 public sealed class RelaySpecs(ITestOutputHelper output) : IAsyncLifetime
 {
     /// <summary>What a relay may have under way when it is stopped, and so what may come twice.</summary>
