@@ -24,7 +24,7 @@ public sealed class CutSpecs
         var queue = "errands-" + Ids.New().ToString("N");
         var bus = Bus.Factory.CreateUsingRabbitMq(transport =>
         {
-            transport.Host(new Uri(cable.Address.Replace("amqp://", "rabbitmq://")));
+            transport.Host(new Uri(cable.Address.Replace("amqp://", "rabbitmq://")), host => host.OutliveCuts());
             transport.OutliveCuts();
             transport.ReceiveEndpoint(queue, endpoint =>
             {

@@ -60,7 +60,7 @@ public sealed class ReaderSpecs(ITestOutputHelper output) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_reader_waits_at_a_gap_as_long_as_its_owner_lives_and_passes_it_at_once_when_it_has_ended()
+    public async Task A_reader_waits_at_a_gap_as_long_as_its_owner_lives_and_passes_it_when_it_has_ended()
     {
         await using var reading = await _source.OpenConnectionAsync();
         await using var reader = await EventReader.OpenAsync(reading, _database.Schema, "gap");
@@ -77,7 +77,10 @@ public sealed class ReaderSpecs(ITestOutputHelper output) : IAsyncLifetime
                 reader.AtGap.ShouldBeTrue();
             }
             await (commits ? tx.CommitAsync() : tx.RollbackAsync());
-            (await reader.NextAsync(CancellationToken.None)).Count.ShouldBe(commits ? 3 : 2);
+            // A gap that stays is passed when whoever was at work on this server then has ended: other specs are among them.
+            var passed = 0;
+            await Eventually.So(async () => (passed += (await reader.NextAsync(CancellationToken.None)).Count) > 0, "the reader goes on");
+            passed.ShouldBe(commits ? 3 : 2);
             reader.AtGap.ShouldBeFalse();
         }
     }
