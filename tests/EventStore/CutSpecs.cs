@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using FlatRender.Contracts;
 using FlatRender.TestKit;
 using MassTransit;
@@ -9,6 +10,7 @@ namespace FlatRender.EventStore.Tests;
 public sealed record Errand(Guid Id);
 
 /// <summary>The bus, when what carries a message is gone before its consumer is done.</summary>
+[Collection(House.OneBroker)]
 public sealed class CutSpecs
 {
     static string Rabbit => Environment.GetEnvironmentVariable("FLATRENDER_TEST_RABBITMQ")
@@ -43,9 +45,11 @@ public sealed class CutSpecs
             await Eventually.So(() => Task.FromResult(channel.Channel.IsClosed), "the channel is gone");
             errands.MayEnd.SetResult();
 
-            await Eventually.So(() => Task.FromResult(errands.Times == 2), "the message comes again");
-            await bus.Publish(new Errand(Ids.New()));
-            await Eventually.So(() => Task.FromResult(errands.Times == 3), "the bus goes on");
+            // At least once: how often is the broker's affair.
+            await Eventually.So(() => Task.FromResult(errands.Times >= 2), "the message comes again", 60);
+            var another = new Errand(Ids.New());
+            await bus.Publish(another);
+            await Eventually.So(() => Task.FromResult(errands.Heard.ContainsKey(another.Id)), "the bus goes on", 60);
         }
         finally
         {
@@ -70,12 +74,14 @@ public sealed class CutSpecs
     {
         int _times;
 
-        public int Times => _times;
+        public int Times => Volatile.Read(ref _times);
+        public ConcurrentDictionary<Guid, byte> Heard { get; } = [];
         public TaskCompletionSource<ChannelContext> Begun { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
         public TaskCompletionSource MayEnd { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Task Consume(ConsumeContext<Errand> x)
         {
+            Heard[x.Message.Id] = 0;
             if (Interlocked.Increment(ref _times) > 1) return Task.CompletedTask;
             x.ReceiveContext.TryGetPayload(out ChannelContext? channel).ShouldBeTrue();
             Begun.SetResult(channel!);
