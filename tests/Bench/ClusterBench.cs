@@ -111,7 +111,7 @@ static class ClusterBench
 
     static Process Self(string shared, string database)
     {
-        var info = new ProcessStartInfo(Environment.ProcessPath!, [typeof(ClusterBench).Assembly.Location, "cluster-render", shared]) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        var info = FlatRender.Bench.Self.With("cluster-render", shared);
         info.Environment["FLATRENDER_TEST_DATABASE"] = database;
         return Process.Start(info)!;
     }

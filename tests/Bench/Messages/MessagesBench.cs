@@ -72,7 +72,7 @@ static class MessagesBench
     /// <summary>A process of this benchmark, gone with it.</summary>
     sealed class Part(params string[] words) : IDisposable
     {
-        readonly Process _process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [typeof(MessagesBench).Assembly.Location, .. words]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        readonly Process _process = Process.Start(Self.With(words))!;
 
         public async Task<string> LineAsync() => await _process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"{words[0]} has ended.");
 

@@ -85,14 +85,13 @@ static class SocketsBench
 
     static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    static Process Self(params string[] words) =>
+    static Process Self(params string[] words)
+    {
+        var start = FlatRender.Bench.Self.With(words);
         // Threads as the host has them; the bare loop, too.
-        Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [typeof(SocketsBench).Assembly.Location, .. words])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            Environment = { ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0" },
-        })!;
+        start.Environment["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0";
+        return Process.Start(start)!;
+    }
 
     static async Task<string> LineAsync(Process of) => await of.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("A process of the benchmark has ended.");
 }
