@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using FlatRender.Contracts;
 using FlatRender.EventStore;
+using FlatRender.TestKit;
 using MassTransit;
 using Npgsql;
 
@@ -54,18 +55,16 @@ static class ClusterBench
 
     static async Task<Run> MeasureAsync(int processes, bool quick)
     {
-        var server = new NpgsqlConnectionStringBuilder(Given("FLATRENDER_TEST_DATABASE")) { MaxPoolSize = 20 };
-        await using var admin = NpgsqlDataSource.Create(server.ToString());
-        var name = server.Database = $"cluster_{Ids.New():N}"[..16];
-        await using (var create = admin.CreateCommand($"CREATE DATABASE {name}")) await create.ExecuteNonQueryAsync();
-        List<Process> renders = [];
+        await using var database = await OwnDatabase.CreateAsync();
+        var source = database.Source;
+        await Migration.ApplyAsync(source, "eventstore");
+        var shared = $"cluster-{Ids.New():N}"[..16];
+        List<Part> renders = [];
         try
         {
-            await using var source = NpgsqlDataSource.Create(server.ToString());
-            await Migration.ApplyAsync(source, "eventstore");
-            for (var n = 0; n < processes; n++) renders.Add(Self(name.Replace('_', '-'), server.ToString()));
-            foreach (var render in renders) await LineAsync(render);
-            foreach (var render in renders) await TellAsync(render, $"{InFlight / processes}");
+            for (var n = 0; n < processes; n++) renders.Add(new Part(["cluster-render", shared], ("FLATRENDER_TEST_DATABASE", database.ConnectionString)));
+            foreach (var render in renders) await render.LineAsync();
+            foreach (var render in renders) await render.TellAsync($"{InFlight / processes}");
 
             var postmaster = Cpu.PostmasterOf((int)await ScalarAsync(source, "SELECT pg_backend_pid()"));
             var broker = Cpu.Listener(new Uri(Given("FLATRENDER_TEST_RABBITMQ")).Port);
@@ -82,20 +81,13 @@ static class ClusterBench
             double Ms(double used) => used * 1000 / Math.Max(1, jobs);
             (double Renders, double Database, double Broker, double All, double Machine) Used()
             {
-                var (own, database, bus) = (Kin.Cpu(renders.Select(r => r.Id)), postmaster is { } p ? Kin.Cpu([p]) : 0, broker is { } b ? Kin.Cpu(b, ended: false) : 0);
-                return (own, database, bus, own + database + bus, Kin.MachineCpu());
+                var (own, stored, bus) = (Kin.Cpu(renders.Select(r => r.Pid)), postmaster is { } p ? Kin.Cpu([p]) : 0, broker is { } b ? Kin.Cpu(b, ended: false) : 0);
+                return (own, stored, bus, own + stored + bus, Kin.MachineCpu());
             }
         }
         finally
         {
-            foreach (var render in renders)
-            {
-                render.Kill();
-                await render.WaitForExitAsync();
-                render.Dispose();
-            }
-            await using var drop = admin.CreateCommand($"DROP DATABASE {name} WITH (FORCE)");
-            await drop.ExecuteNonQueryAsync();
+            foreach (var render in renders) render.Dispose();
         }
     }
 
@@ -108,21 +100,6 @@ static class ClusterBench
         while (Console.ReadLine() is { } line)
             for (var left = int.Parse(line, CultureInfo.InvariantCulture); left > 0; left--) await house.Get<IBus>().Publish(Lives.Submission(new JobId(Ids.New())));
     }
-
-    static Process Self(string shared, string database)
-    {
-        var info = FlatRender.Bench.Self.With("cluster-render", shared);
-        info.Environment["FLATRENDER_TEST_DATABASE"] = database;
-        return Process.Start(info)!;
-    }
-
-    static async Task TellAsync(Process render, string line)
-    {
-        await render.StandardInput.WriteLineAsync(line);
-        await render.StandardInput.FlushAsync();
-    }
-
-    static async Task<string> LineAsync(Process of) => await of.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("A render process has ended.");
 
     static async Task<long> DoneAsync(NpgsqlDataSource source) => (long)await ScalarAsync(source, "SELECT count(*) FROM eventstore.mt_events WHERE type = 'render.job.done.v1'");
 

@@ -144,7 +144,8 @@ public sealed class BadInputSpecs(Farm farm)
         [
             .. Directory.GetFileSystemEntries(At.Desk).Where(f => Path.GetFileName(f) != "bad.json").Order(StringComparer.Ordinal),
             .. Directory.Exists(scratch) ? Directory.GetFiles(scratch) : [],
-            $"{(await At.Book.FactsAsync()).Count} facts",
+            // The farm's node is on its way beside this and may tell of itself meanwhile.
+            $"{(await At.Book.FactsAsync()).Count(f => f.Type.StartsWith("render.", StringComparison.Ordinal))} facts of renders",
             .. At.Processes().Select(p => p.Words).Where(w => w.Contains("prepare.mjs", StringComparison.Ordinal) || w.Contains("ffmpeg", StringComparison.Ordinal)),
         ];
     }

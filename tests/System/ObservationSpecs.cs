@@ -29,7 +29,7 @@ public sealed class ObservationSpecs
         var url = $"http://127.0.0.1:{Ports.Free()}";
         using var host = Running.Start("/", new Dictionary<string, string?>
         {
-            ["FLATRENDER_DATABASE"] = new NpgsqlConnectionStringBuilder(TestDatabase.ConnectionString) { Database = new NpgsqlConnectionStringBuilder(database.Source.ConnectionString).Database, MaxPoolSize = 20 }.ConnectionString,
+            ["FLATRENDER_DATABASE"] = database.ConnectionString,
             ["FLATRENDER_API_TOKEN"] = Token,
             ["FLATRENDER_NODE_TOKEN"] = "the-nodes-own-" + Token,
             ["FLATRENDER_ORCHESTRATOR_SECRET"] = "the-orchestrators-" + Token,

@@ -9,11 +9,14 @@ public sealed class OwnDatabase : IAsyncDisposable
 
     public NpgsqlDataSource Source { get; private set; } = null!;
 
+    /// <summary>With the password, for another process.</summary>
+    public string ConnectionString => new NpgsqlConnectionStringBuilder(TestDatabase.ConnectionString) { Database = _name, MaxPoolSize = 20 }.ConnectionString;
+
     public static async Task<OwnDatabase> CreateAsync()
     {
         var own = new OwnDatabase();
         await AdministerAsync($"CREATE DATABASE {own._name}");
-        own.Source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(TestDatabase.ConnectionString) { Database = own._name, MaxPoolSize = 20 }.ConnectionString);
+        own.Source = NpgsqlDataSource.Create(own.ConnectionString);
         return own;
     }
 

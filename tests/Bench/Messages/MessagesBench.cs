@@ -1,9 +1,8 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using FlatRender.Contracts;
 using FlatRender.EventStore;
-using Npgsql;
+using FlatRender.TestKit;
 
 namespace FlatRender.Bench.Messages;
 
@@ -12,33 +11,21 @@ static class MessagesBench
 {
     public static async Task<Figures> RunAsync(bool quick)
     {
-        var given = Environment.GetEnvironmentVariable("FLATRENDER_TEST_DATABASE") ?? throw new InvalidOperationException("FLATRENDER_TEST_DATABASE is not set. Run ./flatrender bench: it starts private servers and sets it.");
         var broker = Environment.GetEnvironmentVariable("FLATRENDER_TEST_RABBITMQ") ?? throw new InvalidOperationException("FLATRENDER_TEST_RABBITMQ is not set. Run ./flatrender bench: it starts private servers and sets it.");
         var figures = new Figures("Message gateway");
-        await using var admin = NpgsqlDataSource.Create(given);
-        var name = "bench_" + Ids.New().ToString("N")[..8];
-        await using (var create = admin.CreateCommand($"CREATE DATABASE {name}")) await create.ExecuteNonQueryAsync();
-        try
-        {
-            var database = new NpgsqlConnectionStringBuilder(given) { Database = name, MaxPoolSize = 20 }.ToString();
-            await using (var source = NpgsqlDataSource.Create(database)) await Migration.ApplyAsync(source, "eventstore");
-            using var echo = new Part("messages-echo", broker, name);
-            await echo.LineAsync();
-            using var server = new Part("messages-server", database, broker, name);
-            var address = await server.LineAsync();
-            int[] sizes = [1000, 20];
-            foreach (var sockets in sizes) await MeasureAsync(figures, sockets, quick ? 4 : 12, sockets == sizes[^1] ? "" : $"_{sockets}", broker, name, address);
-            figures.Set("sockets", sizes[^1]);
-            figures.Set("quick", quick);
-            figures.Set("cores", Environment.ProcessorCount);
-            figures.Set("load_average", double.Parse((await File.ReadAllTextAsync("/proc/loadavg")).Split(' ')[0], CultureInfo.InvariantCulture));
-        }
-        finally
-        {
-            await using var drop = admin.CreateCommand($"DROP DATABASE {name} WITH (FORCE)");
-            await drop.ExecuteNonQueryAsync();
-        }
-
+        await using var database = await OwnDatabase.CreateAsync();
+        await Migration.ApplyAsync(database.Source, "eventstore");
+        var exchange = "bench-" + Ids.New().ToString("N")[..8];
+        using var echo = new Part(["messages-echo", broker, exchange]);
+        await echo.LineAsync();
+        using var server = new Part(["messages-server", database.ConnectionString, broker, exchange]);
+        var address = await server.LineAsync();
+        int[] sizes = [1000, 20];
+        foreach (var sockets in sizes) await MeasureAsync(figures, sockets, quick ? 4 : 12, sockets == sizes[^1] ? "" : $"_{sockets}", broker, exchange, address);
+        figures.Set("sockets", sizes[^1]);
+        figures.Set("quick", quick);
+        figures.Set("cores", Environment.ProcessorCount);
+        figures.Set("load_average", double.Parse((await File.ReadAllTextAsync("/proc/loadavg")).Split(' ')[0], CultureInfo.InvariantCulture));
         return figures;
     }
 
@@ -68,24 +55,4 @@ static class MessagesBench
     }
 
     static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
-
-    /// <summary>A process of this benchmark, gone with it.</summary>
-    sealed class Part(params string[] words) : IDisposable
-    {
-        readonly Process _process = Process.Start(Self.With(words))!;
-
-        public async Task<string> LineAsync() => await _process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"{words[0]} has ended.");
-
-        public async Task TellAsync(string line)
-        {
-            await _process.StandardInput.WriteLineAsync(line);
-            await _process.StandardInput.FlushAsync();
-        }
-
-        public void Dispose()
-        {
-            _process.Kill();
-            _process.Dispose();
-        }
-    }
 }

@@ -1,9 +1,8 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using FlatRender.Contracts;
 using FlatRender.EventStore;
-using Npgsql;
+using FlatRender.TestKit;
 
 namespace FlatRender.Bench.Sockets;
 
@@ -12,88 +11,51 @@ static class SocketsBench
 {
     public static async Task<Figures> RunAsync(bool quick)
     {
-        var given = Environment.GetEnvironmentVariable("FLATRENDER_TEST_DATABASE") ?? throw new InvalidOperationException("FLATRENDER_TEST_DATABASE is not set. Run ./flatrender bench: it starts a private PostgreSQL and sets it.");
         var figures = new Figures("Live sockets");
-        await using var admin = NpgsqlDataSource.Create(given);
-        var name = "bench_" + Ids.New().ToString("N")[..8];
-        await using (var create = admin.CreateCommand($"CREATE DATABASE {name}")) await create.ExecuteNonQueryAsync();
-        try
+        await using var database = await OwnDatabase.CreateAsync();
+        await Migration.ApplyAsync(database.Source, "eventstore");
+        int[] sizes = quick ? [200, 1000] : [1000, 5000];
+        foreach (var sockets in sizes)
         {
-            var database = new NpgsqlConnectionStringBuilder(given) { Database = name, MaxPoolSize = 20 }.ToString();
-            await using (var source = NpgsqlDataSource.Create(database)) await Migration.ApplyAsync(source, "eventstore");
-            int[] sizes = quick ? [200, 1000] : [1000, 5000];
-            foreach (var sockets in sizes)
+            var seconds = quick ? 6 : 15;
+            var bare = await MeasureAsync("bare", sockets, seconds, database.ConnectionString);
+            var live = await MeasureAsync("live", sockets, seconds, database.ConnectionString);
+            // The last, largest size has the plain names.
+            var suffix = sockets == sizes[^1] ? "" : $"_{sockets}";
+            figures.Add("cpu_vs_bare" + suffix, live.CpuPerMessage / bare.CpuPerMessage, $"{sockets} sockets: processor time a message sent, beside the bare loop's", "1.5");
+            figures.Add("memory_vs_bare" + suffix, live.HeapPerSocket / bare.HeapPerSocket, "managed memory in use a socket, beside the bare loop's", "1.5");
+            figures.Add("p50_ms" + suffix, live.P50, "from commit to the watching client, while all sockets are told twice a second");
+            figures.Add("p99_ms" + suffix, live.P99, "", "250");
+            foreach (var (what, m) in new[] { ("bare", bare), ("live", live) })
             {
-                var seconds = quick ? 6 : 15;
-                var bare = await MeasureAsync("bare", sockets, seconds, database);
-                var live = await MeasureAsync("live", sockets, seconds, database);
-                // The last, largest size has the plain names.
-                var suffix = sockets == sizes[^1] ? "" : $"_{sockets}";
-                figures.Add("cpu_vs_bare" + suffix, live.CpuPerMessage / bare.CpuPerMessage, $"{sockets} sockets: processor time a message sent, beside the bare loop's", "1.5");
-                figures.Add("memory_vs_bare" + suffix, live.HeapPerSocket / bare.HeapPerSocket, "managed memory in use a socket, beside the bare loop's", "1.5");
-                figures.Add("p50_ms" + suffix, live.P50, "from commit to the watching client, while all sockets are told twice a second");
-                figures.Add("p99_ms" + suffix, live.P99, "", "250");
-                foreach (var (what, m) in new[] { ("bare", bare), ("live", live) })
-                {
-                    figures.Add($"{what}_cpu_percent{suffix}", m.CpuSeconds / m.Seconds * 100, "of one core");
-                    figures.Add($"{what}_messages_per_s{suffix}", m.Messages / m.Seconds, "");
-                    figures.Add($"{what}_cpu_us_a_message{suffix}", m.CpuPerMessage * 1e6, "");
-                    figures.Add($"{what}_heap_kb_a_socket{suffix}", m.HeapPerSocket / 1024, "");
-                    figures.Add($"{what}_resident_kb_a_socket{suffix}", m.ResidentPerSocket / 1024, "");
-                }
+                figures.Add($"{what}_cpu_percent{suffix}", m.CpuSeconds / m.Seconds * 100, "of one core");
+                figures.Add($"{what}_messages_per_s{suffix}", m.Messages / m.Seconds, "");
+                figures.Add($"{what}_cpu_us_a_message{suffix}", m.CpuPerMessage * 1e6, "");
+                figures.Add($"{what}_heap_kb_a_socket{suffix}", m.HeapPerSocket / 1024, "");
+                figures.Add($"{what}_resident_kb_a_socket{suffix}", m.ResidentPerSocket / 1024, "");
             }
-
-            figures.Set("sockets", sizes[^1]);
-            figures.Set("quick", quick);
-            figures.Set("cores", Environment.ProcessorCount);
-            figures.Set("watchers_a_render", LiveServer.Watchers);
-            figures.Set("progress_a_render_per_s", LiveServer.PerSecond);
-        }
-        finally
-        {
-            await using var drop = admin.CreateCommand($"DROP DATABASE {name} WITH (FORCE)");
-            await drop.ExecuteNonQueryAsync();
         }
 
+        figures.Set("sockets", sizes[^1]);
+        figures.Set("quick", quick);
+        figures.Set("cores", Environment.ProcessorCount);
+        figures.Set("watchers_a_render", LiveServer.Watchers);
+        figures.Set("progress_a_render_per_s", LiveServer.PerSecond);
         return figures;
     }
 
     static async Task<Measured> MeasureAsync(string what, int sockets, int seconds, string database)
     {
-        using var server = Self("sockets-server", what, Text(sockets), Text(seconds), database);
-        try
-        {
-            var at = await LineAsync(server);
-            using var crowd = Self("sockets-crowd", at, Text(sockets));
-            try
-            {
-                await LineAsync(crowd);
-                await server.StandardInput.WriteLineAsync("go");
-                await server.StandardInput.FlushAsync();
-                return JsonSerializer.Deserialize<Measured>(await LineAsync(server))!;
-            }
-            finally
-            {
-                crowd.Kill();
-            }
-        }
-        finally
-        {
-            server.Kill();
-        }
+        // Threads as the host has them; the bare loop, too.
+        var threads = ("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0");
+        using var server = new Part(["sockets-server", what, Text(sockets), Text(seconds), database], threads);
+        using var crowd = new Part(["sockets-crowd", await server.LineAsync(), Text(sockets)], threads);
+        await crowd.LineAsync();
+        await server.TellAsync("go");
+        return JsonSerializer.Deserialize<Measured>(await server.LineAsync())!;
     }
 
     static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
-
-    static Process Self(params string[] words)
-    {
-        var start = FlatRender.Bench.Self.With(words);
-        // Threads as the host has them; the bare loop, too.
-        start.Environment["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0";
-        return Process.Start(start)!;
-    }
-
-    static async Task<string> LineAsync(Process of) => await of.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("A process of the benchmark has ended.");
 }
 
 /// <summary>What a server measured of itself.</summary>
