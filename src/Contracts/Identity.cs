@@ -82,7 +82,7 @@ public sealed record RolesGiven(IReadOnlyList<string> Roles);
 /// <param name="Scopes">Permissions, of <see cref="Permission.Scopes"/>.</param>
 public sealed record NewApiKey(string Name, IReadOnlyList<string> Scopes);
 
-/// <param name="Secret">The key itself, said once: when it is issued.</param>
+/// <param name="Secret">What calls are signed with; said once, when the key is issued.</param>
 public sealed record ApiKeyView(Guid ApiKeyId, string Name, IReadOnlyList<string> Scopes, DateTimeOffset CreatedAt, DateTimeOffset? RevokedAt, string? Secret = null)
 {
     public override string ToString() => $"(API key {ApiKeyId})";

@@ -19,12 +19,14 @@ static partial class ContractDocuments
     /// <param name="Tags">Of the endpoints in it; null: all.</param>
     public sealed record Described(string Name, string Title, string Description, IReadOnlyList<string>? Tags);
 
+    const string Reseller = "reseller-api";
+
     public static readonly Described House = new("house", "FlatRender", "Everything.", null);
 
     public static readonly IReadOnlyList<Described> All =
     [
         new("gateway-public", "FlatRender public API", "What the frontend and other programs of a tenant call, and what support staff call under /v1/support.", ["auth", "users", "api-keys", "credits", "templates", "projects", "renders", "support"]),
-        new("reseller-api", "FlatRender reseller API", "What a reseller's programs call, with an API key as the bearer token.", ["credits", "templates", "projects", "renders"]),
+        new(Reseller, "FlatRender reseller API", "What a reseller's programs call, with an API key. Requests are signed; src/Contracts/rest/reseller.md says how, with an example, and what each refusal means.", ["credits", "templates", "projects", "renders"]),
         new("identity", "FlatRender identity service", "Who people are, what they may do, and what they have to spend.", ["auth", "users", "api-keys", "credits"]),
         new("content", "FlatRender content service", "Templates.", ["templates"]),
         new("studio", "FlatRender studio service", "Projects and their snapshots.", ["projects"]),
@@ -100,7 +102,8 @@ static partial class ContractDocuments
     static JsonObject Head(Described one, JsonObject paths, JsonObject schemas)
     {
         var components = new JsonObject { ["schemas"] = schemas };
-        if (paths.Count > 0) components["securitySchemes"] = new JsonObject { ["bearer"] = new JsonObject { ["type"] = "http", ["scheme"] = "bearer", ["description"] = "An access token, an API key, or the installation's own token." } };
+        var schemes = one.Name == Reseller ? Signed() : new JsonObject { ["bearer"] = new JsonObject { ["type"] = "http", ["scheme"] = "bearer", ["description"] = "An access token, or the installation's own token." } };
+        if (paths.Count > 0) components["securitySchemes"] = schemes;
         var document = new JsonObject
         {
             ["openapi"] = "3.0.4",
@@ -117,8 +120,23 @@ static partial class ContractDocuments
             ["paths"] = paths,
             ["components"] = components,
         };
-        if (paths.Count > 0) document["security"] = new JsonArray(new JsonObject { ["bearer"] = new JsonArray() });
+        // All of them at once.
+        if (paths.Count > 0) document["security"] = new JsonArray(new JsonObject(schemes.Select(s => KeyValuePair.Create<string, JsonNode?>(s.Key, new JsonArray()))));
         return document;
+    }
+
+    static JsonObject Signed()
+    {
+        return new JsonObject
+        {
+            ["api_key"] = In(SignedHeaders.Key, "The key's id, as the list of keys shows it."),
+            ["signature"] = In(SignedHeaders.Signature, "HMAC-SHA256 in lower-case hex, keyed with the key's secret, over method, path and query, body digest, timestamp, nonce and, where there is one, the Idempotency-Key, a line feed between each."),
+            ["timestamp"] = In(SignedHeaders.Timestamp, "Unix seconds; five minutes of difference are accepted."),
+            ["nonce"] = In(SignedHeaders.Nonce, "16 to 64 printable characters, used once."),
+            ["body_digest"] = In(SignedHeaders.Digest, "SHA-256 of the body in lower-case hex; of nothing, where there is no body."),
+        };
+
+        static JsonObject In(string header, string description) => new() { ["type"] = "apiKey", ["in"] = "header", ["name"] = header, ["description"] = description };
     }
 
     static void Tell(JsonObject operation, bool open)

@@ -13,6 +13,9 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
     /// <summary>What anybody may call, and nothing else.</summary>
     static readonly string[] Open = ["GET /.well-known/jwks.json", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /openapi/{folder}/{file}", "GET /ws/v1/messages", "GET /ws/v1/render/{job_id}", "POST /v1/auth/login", "POST /v1/auth/refresh", "POST /v1/auth/register"];
 
+    /// <summary>What a program may reach at all.</summary>
+    static readonly string[] Resold = ["/v1/renders", "/v1/templates", "/v1/projects", "/v1/snapshots", "/v1/credits"];
+
     const string Mark = "the victim's own words";
 
     sealed record Call(string Method, string Template, bool IsOpen, string Type)
@@ -41,28 +44,37 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
                 status.ShouldBe(401, $"{call} with {token?[..Math.Min(token.Length, 20)] ?? "no token"}");
             }
 
+        var program = await Signer.IssueAsync(server, one, Permission.Scopes);
+        foreach (var call in Calls.Where(c => !c.IsOpen))
+            foreach (var stranger in new[] { program with { Key = Ids.New() }, program with { Secret = "frk_nonsense" } })
+                (await TryAsync(call, null, new Victim(), stranger)).Status.ShouldBe(401, $"{call} with {stranger.Key} {stranger.Secret}");
+
         server.Clock.Advance(TimeSpan.FromMinutes(15));
         foreach (var call in Calls.Where(c => !c.IsOpen)) (await TryAsync(call, one.Tokens.AccessToken, new Victim())).Status.ShouldBe(401, $"{call} with an expired token");
     }
 
     [Fact]
-    public async Task Another_tenants_owner_gets_nothing_of_it_and_changes_nothing()
+    public async Task Another_tenants_owner_and_its_programs_get_nothing_of_it_and_change_nothing()
     {
         var victim = await Victim.MakeAsync(server);
         var before = await victim.StateAsync();
         var thief = await server.RegisterAsync();
+        var program = await Signer.IssueAsync(server, thief, Permission.Scopes);
         var calls = Calls.Where(c => !c.IsOpen).ToArray();
         calls.Count(c => c.Addressed).ShouldBeGreaterThan(20);
         foreach (var call in calls)
         {
             // Whoever signs out is out.
             var who = call.Template == "/v1/auth/logout" ? await server.RegisterAsync() : thief;
-            var (status, body) = await TryAsync(call, who.Tokens.AccessToken, victim);
-            foreach (var mark in victim.Marks.Where(m => !call.ToString().Contains(m, StringComparison.Ordinal)))
-                if (status is < 400 or >= 500) body.ShouldNotContain(mark, Case.Insensitive, $"{call} -> {status}");
-            body.ShouldNotContain(Mark, Case.Sensitive, $"{call} -> {status}");
-            if (call.Addressed) (status is 400 or 401 or 403 or 404).ShouldBeTrue($"{call} -> {status} {body}");
-            (status < 500).ShouldBeTrue($"{call} -> {status} {body}");
+            foreach (var signer in new[] { null, program })
+            {
+                var (status, body) = await TryAsync(call, signer is null ? who.Tokens.AccessToken : null, victim, signer);
+                foreach (var mark in victim.Marks.Where(m => !call.ToString().Contains(m, StringComparison.Ordinal)))
+                    if (status is < 400 or >= 500) body.ShouldNotContain(mark, Case.Insensitive, $"{call} -> {status}");
+                body.ShouldNotContain(Mark, Case.Sensitive, $"{call} -> {status}");
+                if (call.Addressed || signer is not null && !Resold.Any(call.Template.StartsWith)) (status is 400 or 401 or 403 or 404).ShouldBeTrue($"{call} -> {status} {body}");
+                (status < 500).ShouldBeTrue($"{call} -> {status} {body}");
+            }
         }
         (await victim.StateAsync()).ShouldBe(before);
     }
@@ -73,7 +85,7 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
         var auditor = await AddAsync(Role.Auditor);
         var support = await AddAsync(Role.Support);
         var owner = await server.RegisterAsync();
-        var key = await owner.Client.AskAsync<ApiKeyView>(HttpMethod.Post, "/v1/api-keys", new NewApiKey("small", [Permission.CreditsRead]), 201);
+        var small = await Signer.IssueAsync(server, owner, Permission.CreditsRead);
         foreach (var call in Calls.Where(c => !c.IsOpen && !c.Template.StartsWith("/v1/auth", StringComparison.Ordinal) && c.Template.StartsWith("/v1/", StringComparison.Ordinal)))
         {
             var forSupport = call.Template.StartsWith("/v1/support", StringComparison.Ordinal);
@@ -81,11 +93,11 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
             if (!(forSupport && call.Method == "GET")) await RefusedAsync(call, auditor, "an auditor");
             if (!forSupport) await RefusedAsync(call, support, "support");
             if (forSupport || forNodes) await RefusedAsync(call, owner.Tokens.AccessToken, "a tenant's owner");
-            if (!call.Template.StartsWith("/v1/credits", StringComparison.Ordinal)) await RefusedAsync(call, key.Secret!, "an API key for credits");
+            if (!call.Template.StartsWith("/v1/credits", StringComparison.Ordinal)) await RefusedAsync(call, null, "an API key for credits", small);
             if (!forNodes) await RefusedAsync(call, Server.NodeToken, "a node");
         }
 
-        async Task RefusedAsync(Call call, string token, string who) => (await TryAsync(call, token, new Victim())).Status.ShouldBe(403, $"{call} by {who}");
+        async Task RefusedAsync(Call call, string? token, string who, Signer? signer = null) => (await TryAsync(call, token, new Victim(), signer)).Status.ShouldBe(403, $"{call} by {who}");
 
         async Task<string> AddAsync(string role)
         {
@@ -95,12 +107,13 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
         }
     }
 
-    async Task<(int Status, string Body)> TryAsync(Call call, string? token, Victim victim)
+    async Task<(int Status, string Body)> TryAsync(Call call, string? token, Victim victim, Signer? signer = null)
     {
         using var http = new HttpClient { BaseAddress = new Uri(server.Url) };
         using var request = new HttpRequestMessage(new HttpMethod(call.Method), victim.Address(call.Template));
         if (token is not null) request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
         if (call.Method is "POST" or "PUT") request.Content = new StringContent(Body(call.Template), Encoding.UTF8, call.Type);
+        signer?.Signed(request);
         using var answer = await http.SendAsync(request);
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }

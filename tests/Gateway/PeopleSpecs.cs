@@ -81,23 +81,6 @@ public sealed class PeopleSpecs(Server server)
     }
 
     [Fact]
-    public async Task An_api_key_opens_what_its_scopes_name_until_it_is_revoked()
-    {
-        var owner = await server.RegisterAsync();
-        var key = await owner.Client.AskAsync<ApiKeyView>(HttpMethod.Post, "/v1/api-keys", new NewApiKey("nightly", [Permission.TemplatesRead]), 201);
-        var program = server.With(key.Secret!);
-        await program.GetAsync<Page<TemplateView>>("/v1/templates");
-        await program.RefusedAsync(HttpMethod.Get, "/v1/renders", null, 403);
-        await program.RefusedAsync(HttpMethod.Post, "/v1/api-keys", new NewApiKey("another", [Permission.TemplatesRead]), 403);
-        (await owner.Client.GetAsync<Page<ApiKeyView>>("/v1/api-keys")).Items.Single().Secret.ShouldBeNull("it is said once");
-
-        await owner.Client.DoAsync(HttpMethod.Delete, $"/v1/api-keys/{key.ApiKeyId}");
-        await program.RefusedAsync(HttpMethod.Get, "/v1/templates", null, 401);
-        await owner.Client.DoAsync(HttpMethod.Delete, $"/v1/api-keys/{key.ApiKeyId}");
-        (await server.FactsAsync(key.ApiKeyId)).Select(f => f.GetType()).ShouldBe([typeof(ApiKeyIssued), typeof(ApiKeyRevoked)]);
-    }
-
-    [Fact]
     public async Task An_api_key_is_given_no_more_than_renders_need()
     {
         var owner = await server.RegisterAsync();

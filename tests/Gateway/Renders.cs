@@ -12,7 +12,7 @@ namespace FlatRender.Gateway.Tests;
 static class Renders
 {
     /// <summary>64 x 48, six frames: it costs one.</summary>
-    const string Lottie = """
+    public const string Lottie = """
         {"v":"5.7.0","fr":30,"ip":0,"op":6,"w":64,"h":48,"nm":"small","ddd":0,"assets":[],"layers":[{"ddd":0,"ind":1,"ty":1,"nm":"field","sr":1,
         "ks":{"o":{"a":0,"k":100},"r":{"a":0,"k":0},"p":{"a":0,"k":[0,0,0]},"a":{"a":0,"k":[0,0,0]},"s":{"a":0,"k":[100,100,100]}},"ao":0,"sw":64,"sh":48,"sc":"#204090","ip":0,"op":9000,"st":0,"bm":0}]}
         """;

@@ -136,7 +136,7 @@ public sealed class Orchestrator : IAsyncDisposable
         request.Headers.ExpectContinue = (sent ?? body).Length > 0;
         if (signed)
         {
-            request.Headers.Add(NodeHeaders.Signature, NodeSignature.Of(secret, method.Method, path, body, at, nonce));
+            request.Headers.Add(NodeHeaders.Signature, CallSignature.Of(secret, method.Method, path, CallSignature.DigestOf(body), at, nonce));
             request.Headers.Add(NodeHeaders.Timestamp, at.ToString(System.Globalization.CultureInfo.InvariantCulture));
             request.Headers.Add(NodeHeaders.Nonce, nonce);
         }

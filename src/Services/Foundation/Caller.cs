@@ -11,10 +11,11 @@ using Microsoft.Extensions.Options;
 
 namespace FlatRender.Foundation;
 
-/// <summary>Who calls: a person of a tenant, or a service for one.</summary>
+/// <summary>Who calls: a person of a tenant, a program of its own, or a service for it.</summary>
 /// <param name="ExpiresAt">When the token ends; null: never.</param>
 /// <param name="SessionId">The sign-in; null for the installation's own token.</param>
-public sealed record Caller(TenantId TenantId, UserId UserId, IReadOnlyList<string> Roles, IReadOnlyList<string> Permissions, DateTimeOffset? ExpiresAt = null, Guid? SessionId = null, string? ServiceName = null)
+/// <param name="ApiKeyId">The key that a program signed with; the user is then who issued it.</param>
+public sealed record Caller(TenantId TenantId, UserId UserId, IReadOnlyList<string> Roles, IReadOnlyList<string> Permissions, DateTimeOffset? ExpiresAt = null, Guid? SessionId = null, string? ServiceName = null, Guid? ApiKeyId = null)
 {
     // An installation of one's own has one tenant and one owner, who looks after the installation too; their ids never change.
     public static readonly Caller Owner = new(new TenantId(Ids.Derived(Guid.Empty, "tenant")), new UserId(Ids.Derived(Guid.Empty, "owner")), [Role.Owner, Role.Support], Permission.Of(Role.Owner, Role.Support));
@@ -22,13 +23,16 @@ public sealed record Caller(TenantId TenantId, UserId UserId, IReadOnlyList<stri
     public static Caller Of(HttpContext http) => http.Features.Get<Caller>() ?? throw new InvalidOperationException($"{http.Request.Path} is open to callers who have not signed in.");
 
     public bool May(string permission) => Permissions.Contains(permission);
+
+    /// <summary>As facts name who did something.</summary>
+    public string Name => ApiKeyId is { } key ? $"api key {key}" : $"user {UserId}";
 }
 
 /// <summary>Bearer tokens: a person's, a service's, the installation owner's, and the one of its nodes.</summary>
 public sealed class TokenAuthentication(IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, Secrets secrets, Tokens tokens)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
-    public const string Scheme_ = "token", Person = "person", Node = "node";
+    public const string Scheme_ = "token", Person = "person", Program = "program", Node = "node";
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
@@ -57,7 +61,7 @@ public sealed class TokenAuthentication(IOptionsMonitor<AuthenticationSchemeOpti
 
     static AuthenticateResult Accept(string role, IReadOnlyList<string> permissions) => AuthenticateResult.Success(new AuthenticationTicket(Principal(role, permissions), Scheme_));
 
-    static ClaimsPrincipal Principal(string role, IReadOnlyList<string> permissions) =>
+    public static ClaimsPrincipal Principal(string role, IReadOnlyList<string> permissions) =>
         new(new ClaimsIdentity([new Claim(ClaimTypes.Role, role), .. permissions.Select(p => new Claim(Access.Permitted, p))], Scheme_));
 }
 

@@ -14,6 +14,9 @@ public sealed record Rate(string Name, int Calls, TimeSpan Per)
     public static readonly Rate Guessing = new("guessing", 30, TimeSpan.FromMinutes(1));
 
     public static readonly Rate Usual = new("usual", 3000, TimeSpan.FromMinutes(1));
+
+    /// <summary>A program's, counted for each key by itself.</summary>
+    public static readonly Rate Programs = new("programs", 600, TimeSpan.FromMinutes(1));
 }
 
 /// <summary>Pages of lists: <c>?page=1&amp;page_size=20</c>.</summary>

@@ -23,7 +23,6 @@ public sealed class Tokens(Secrets secrets, NpgsqlDataSource database, TimeProvi
     public async ValueTask<Verdict> CheckAsync(string token, CancellationToken cancel)
     {
         if (Same(token, secrets.ApiToken)) return new(Caller.Owner, "");
-        if (token.StartsWith(ApiKey.Prefix, StringComparison.Ordinal)) return await CheckKeyAsync(token, cancel);
         if (!AccessToken.LooksLikeOne(token)) return new(null, "The token is not valid.");
         var known = await KnownAsync(cancel);
         var reading = AccessToken.Read(token, known.Keys, clock.GetUtcNow());
@@ -37,10 +36,6 @@ public sealed class Tokens(Secrets secrets, NpgsqlDataSource database, TimeProvi
     public void Forget() => _known = null;
 
     public static Task UpdateSchemaAsync(NpgsqlDataSource database, CancellationToken cancel) => Schema.UpdateAsync(database, "access", typeof(Tokens).Assembly, cancel);
-
-    async Task<Verdict> CheckKeyAsync(string key, CancellationToken cancel) => key.Length > 200 ? new(null, "The API key is not valid.") : (await database.QueryAsync(
-        "SELECT tenant_id, issued_by, scopes FROM access.api_keys WHERE key_hash = $1",
-        row => new Verdict(new Caller(new TenantId(row.GetGuid(0)), new UserId(row.GetGuid(1)), [], row.GetFieldValue<string[]>(2)), ""), cancel, ApiKey.Hash(key))).SingleOrDefault() ?? new(null, "The API key is not valid.");
 
     async ValueTask<Known> KnownAsync(CancellationToken cancel)
     {
@@ -68,13 +63,4 @@ public sealed class Tokens(Secrets secrets, NpgsqlDataSource database, TimeProvi
 
     /// <summary>In constant time: how long a refusal takes tells nothing about the secret.</summary>
     public static bool Same(string given, string secret) => secret.Length > 0 && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(given), Encoding.UTF8.GetBytes(secret));
-}
-
-/// <summary>Keys of a tenant's own programs, sent like any bearer token.</summary>
-public static class ApiKey
-{
-    public const string Prefix = "frk_";
-
-    /// <summary>A key is 256 random bits: its digest needs no salt and no slowness.</summary>
-    public static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
 }

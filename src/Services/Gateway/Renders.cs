@@ -70,7 +70,7 @@ static class Renders
         var (view, version) = await views.FindVersionAsync(caller.TenantId, id, cancel);
         if (view is null) return Missing(id);
         if (refuse(view) is { } refusal) return refusal;
-        var by = $"user {caller.UserId}";
+        var by = caller.Name;
         if (!done(view)) await verbs.SayAsync(verb(live.Complete(view), by), by, cancel);
         // The answer shows what came of it; where that takes long, the render as it is.
         while (!done(view) && refuse(view) is null && await projections.WaitForAsync(JobViews.ProjectionName, id.Value, version + 1, AnswerPatience, cancel))

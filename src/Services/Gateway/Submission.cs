@@ -75,7 +75,7 @@ public sealed class Submission(IServiceScopeFactory scopes, IBus bus, Blobs blob
     static async Task<(SnapshotView? Snapshot, IResult? Refusal)> SourceAsync(IServiceProvider services, Caller caller, NewRender ask, CancellationToken cancel)
     {
         if (ask.TemplateId is not null) return (null, null);
-        var found = await services.GetRequiredService<IRequestClient<FindSnapshot>>().GetResponse<FoundSnapshot>(new FindSnapshot(caller.TenantId, ask.SnapshotId, ask.ProjectId, $"user {caller.UserId}"), cancel);
+        var found = await services.GetRequiredService<IRequestClient<FindSnapshot>>().GetResponse<FoundSnapshot>(new FindSnapshot(caller.TenantId, ask.SnapshotId, ask.ProjectId, caller.Name), cancel);
         return found.Message.Snapshot is { } snapshot ? (snapshot, null) : (null, Refuse.NotFound(ask.SnapshotId is { } id ? $"Snapshot {id}" : $"Project {ask.ProjectId}"));
     }
 }

@@ -21,6 +21,7 @@ static class Doors
     {
         services.TryAddSingleton(new RateSettings(1));
         services.AddSingleton<RateCount>();
+        services.AddSignedCalls();
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         services.AddRequestTimeouts(timeouts => timeouts.DefaultPolicy = new RequestTimeoutPolicy
         {
@@ -78,7 +79,7 @@ static class Doors
 
     static async Task CountAsync(HttpContext http, RequestDelegate next)
     {
-        var rate = http.GetEndpoint()?.Metadata.GetMetadata<Rate>() ?? Rate.Usual;
+        var rate = http.Features.Get<Caller>()?.ApiKeyId is null ? http.GetEndpoint()?.Metadata.GetMetadata<Rate>() ?? Rate.Usual : Rate.Programs;
         // Nodes are ours, and many may share an address.
         if (http.User.IsInRole(TokenAuthentication.Node) || http.RequestServices.GetRequiredService<RateCount>().Take(rate, Who(http)) is not { } wait)
         {
@@ -89,7 +90,7 @@ static class Doors
         await Refuse.With(StatusCodes.Status429TooManyRequests, "RATE_LIMIT", $"More than {rate.Calls} calls in {rate.Per.TotalSeconds} s. Wait, then go on.").ExecuteAsync(http);
     }
 
-    static string Who(HttpContext http) => http.Features.Get<Caller>() is { } caller ? $"{caller.TenantId} {caller.UserId}" : http.Connection.RemoteIpAddress?.ToString() ?? "";
+    static string Who(HttpContext http) => http.Features.Get<Caller>() is { } caller ? $"{caller.TenantId} {caller.Name}" : http.Connection.RemoteIpAddress?.ToString() ?? "";
 }
 
 /// <summary>Counts calls in windows of time, for this process.</summary>

@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
-using System.Text;
 using FlatRender.Contracts;
 using FlatRender.Foundation;
 using Npgsql;
@@ -15,7 +14,7 @@ public sealed class SigningKeys(NpgsqlDataSource database, Secrets secrets, Toke
 
     static readonly TimeSpan Reload = TimeSpan.FromMinutes(1), OldAge = TimeSpan.FromDays(90);
 
-    readonly byte[] _seal = HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(secrets.SealingKey), 32, info: "flatrender signing keys"u8.ToArray());
+    readonly Seal _seal = new(secrets, "flatrender signing keys");
     readonly SemaphoreSlim _one = new(1);
     volatile Ring? _ring;
 
@@ -93,32 +92,14 @@ public sealed class SigningKeys(NpgsqlDataSource database, Secrets secrets, Toke
         await db.RunAsync("DELETE FROM identity.signing_keys WHERE kid IN (SELECT kid FROM access.verification_keys WHERE expires_at < $1)", cancel, now);
         await db.RunAsync("DELETE FROM access.verification_keys WHERE expires_at < $1", cancel, now);
         await db.RunAsync("INSERT INTO access.verification_keys (kid, alg, public_key, expires_at) VALUES ($1, $2, $3, $4)", cancel, kid, AccessToken.Alg, spki, DateTimeOffset.MaxValue.AddDays(-1));
-        await db.RunAsync("INSERT INTO identity.signing_keys (kid, sealed_key, active_from) VALUES ($1, $2, $3)", cancel, kid, Sealed(kid, key.ExportPkcs8PrivateKey()), activeFrom);
+        await db.RunAsync("INSERT INTO identity.signing_keys (kid, sealed_key, active_from) VALUES ($1, $2, $3)", cancel, kid, _seal.Close(kid, key.ExportPkcs8PrivateKey()), activeFrom);
         await transaction.CommitAsync(cancel);
         return kid;
     }
 
-    byte[] Sealed(string kid, byte[] key)
-    {
-        var text = new byte[12 + 16 + key.Length];
-        RandomNumberGenerator.Fill(text.AsSpan(0, 12));
-        using var aes = new AesGcm(_seal, 16);
-        aes.Encrypt(text.AsSpan(0, 12), key, text.AsSpan(28), text.AsSpan(12, 16), Encoding.UTF8.GetBytes(kid));
-        return text;
-    }
-
     SigningKey? Unsealed(string kid, byte[] text, DateTimeOffset activeFrom)
     {
-        var key = new byte[text.Length - 28];
-        using var aes = new AesGcm(_seal, 16);
-        try
-        {
-            aes.Decrypt(text.AsSpan(0, 12), text.AsSpan(28), text.AsSpan(12, 16), key, Encoding.UTF8.GetBytes(kid));
-        }
-        catch (AuthenticationTagMismatchException)
-        {
-            return null;
-        }
+        if (_seal.Open(kid, text) is not { } key) return null;
         var ec = ECDsa.Create();
         ec.ImportPkcs8PrivateKey(key, out _);
         return new(kid, ec, activeFrom);

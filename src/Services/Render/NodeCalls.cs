@@ -36,7 +36,7 @@ sealed class NodeCalls(IHttpClientFactory clients, Secrets secrets, TimeProvider
         var nonce = Ids.New().ToString("N");
         request.Headers.Add(NodeHeaders.Timestamp, timestamp.ToString(CultureInfo.InvariantCulture));
         request.Headers.Add(NodeHeaders.Nonce, nonce);
-        request.Headers.Add(NodeHeaders.Signature, NodeSignature.Of(secrets.OrchestratorSecret, method.Method, path, body, timestamp, nonce));
+        request.Headers.Add(NodeHeaders.Signature, CallSignature.Of(secrets.OrchestratorSecret, method.Method, path, CallSignature.DigestOf(body), timestamp, nonce));
         try
         {
             using var response = await clients.CreateClient(Client).SendAsync(request, cancel);

@@ -21,7 +21,7 @@ static class ProjectDoor
         var caller = Caller.Of(http);
         if (await ProblemAsync(ask, caller, templates, cancel) is { } refusal) return refusal;
         var id = new ProjectId(key is null ? Ids.New() : Ids.Derived(caller.TenantId.Value, "project " + key));
-        if (!await studio.CreateAsync(caller.TenantId, id, await ContentAsync(ask, blobs, cancel), $"user {caller.UserId}", cancel))
+        if (!await studio.CreateAsync(caller.TenantId, id, await ContentAsync(ask, blobs, cancel), caller.Name, cancel))
             return Refuse.Invalid("IDEMPOTENCY_CONFLICT", "This Idempotency-Key was first sent with another request. Another project needs another key.");
         http.Response.Headers.Location = $"/v1/projects/{id}";
         return await AnswerAsync(id, http, studio, shelf, StatusCodes.Status201Created, cancel);
@@ -34,7 +34,7 @@ static class ProjectDoor
         var caller = Caller.Of(http);
         if (await shelf.FindAsync(caller.TenantId, id, cancel) is null) return Missing(id);
         if (await ProblemAsync(ask, caller, templates, cancel) is { } refusal) return refusal;
-        return await studio.ChangeAsync(caller.TenantId, id, Version(match), await ContentAsync(ask, blobs, cancel), $"user {caller.UserId}", cancel) switch
+        return await studio.ChangeAsync(caller.TenantId, id, Version(match), await ContentAsync(ask, blobs, cancel), caller.Name, cancel) switch
         {
             Outcome.Done => await AnswerAsync(id, http, studio, shelf, StatusCodes.Status200OK, cancel),
             Outcome.Missing => Missing(id),
@@ -45,7 +45,7 @@ static class ProjectDoor
     public static async Task<IResult> DeleteAsync(ProjectId id, [FromHeader(Name = "If-Match")] string? match, HttpContext http, Studio studio, CancellationToken cancel)
     {
         var caller = Caller.Of(http);
-        return await studio.DeleteAsync(caller.TenantId, id, Version(match), $"user {caller.UserId}", cancel) switch
+        return await studio.DeleteAsync(caller.TenantId, id, Version(match), caller.Name, cancel) switch
         {
             Outcome.Done => Results.NoContent(),
             Outcome.Missing => Missing(id),
@@ -56,7 +56,7 @@ static class ProjectDoor
     public static async Task<IResult> TakeSnapshotAsync(ProjectId id, HttpContext http, Studio studio, CancellationToken cancel)
     {
         var caller = Caller.Of(http);
-        if (await studio.TakeSnapshotAsync(caller.TenantId, id, $"user {caller.UserId}", cancel) is not { } taken) return Missing(id);
+        if (await studio.TakeSnapshotAsync(caller.TenantId, id, caller.Name, cancel) is not { } taken) return Missing(id);
         http.Response.Headers.Location = $"/v1/snapshots/{taken.View.SnapshotId}";
         return Results.Json(await studio.FilledAsync(taken, cancel), Wire.Json, statusCode: StatusCodes.Status201Created);
     }
