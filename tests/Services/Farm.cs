@@ -50,7 +50,7 @@ sealed class Farm
     /// <summary>A farm on which nothing has happened yet.</summary>
     public static async Task<Farm> OpenAsync(OwnDatabase database)
     {
-        await database.Source.RunAsync("TRUNCATE render.jobs, render.tasks, render.failures, render.nodes, render.limits, eventstore.mt_events, eventstore.mt_streams, eventstore.agenda CASCADE", default);
+        await database.Source.RunAsync("TRUNCATE render.jobs, render.tasks, render.failures, render.nodes, render.limits, render.turns, eventstore.mt_events, eventstore.mt_streams, eventstore.agenda CASCADE", default);
         return new Farm(database);
     }
 

@@ -71,6 +71,29 @@ public sealed class SchedulerSpecs(FarmDatabase database) : IClassFixture<FarmDa
     }
 
     [Fact]
+    public async Task With_fewer_slots_than_tenants_each_has_its_turn_however_old_the_renders_of_another_are()
+    {
+        var node = await _farm.JoinAsync(1);
+        TenantId first = new(Ids.New()), second = new(Ids.New()), third = new(Ids.New());
+        var big = await _farm.PlanAsync(first, frames: 10_000);
+        var task = await MustLeaseAsync(node);
+        _farm.Clock.Advance(TimeSpan.FromSeconds(1));
+        var small = await _farm.PlanAsync(second, frames: 100);
+        _farm.Clock.Advance(TimeSpan.FromSeconds(1));
+        var other = await _farm.PlanAsync(third, frames: 100);
+        _farm.Clock.Advance(TimeSpan.FromSeconds(1));
+        var later = await _farm.PlanAsync(third, frames: 100);
+        var given = new List<JobId>();
+        for (var i = 0; i < 6; i++)
+        {
+            await _farm.DoAsync(node, task);
+            given.Add((task = await MustLeaseAsync(node)).JobId);
+        }
+        given.ShouldBe([small, other, big, small, other, big]);
+        given.ShouldNotContain(later, "a tenant with two renders has no more turns than one with one");
+    }
+
+    [Fact]
     public async Task A_tenant_never_has_more_slots_than_it_may_however_many_nodes_ask_at_once()
     {
         var nodes = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => _farm.JoinAsync(4)));

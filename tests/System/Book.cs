@@ -29,6 +29,11 @@ public sealed class Book(NpgsqlDataSource database)
     public Task<List<(LeaseId Lease, int Epoch)>> LeasesAsync(NodeId node) => QueryAsync(
         "SELECT lease_id, epoch FROM render.tasks WHERE node_id = $1 AND state = 'leased'", row => (new LeaseId(row.GetGuid(0)), row.GetInt32(1)), node.Value);
 
+    /// <summary>Pieces of one render that were given out after another was in the farm's book and before its first was.</summary>
+    public async Task<int> LeasedBeforeAsync(JobId render, JobId other) => (await QueryAsync(
+        "SELECT count(*)::int FROM render.tasks t JOIN render.jobs o ON o.job_id = $2 WHERE t.job_id = $1 AND t.leased_at > o.queued_at AND t.leased_at < (SELECT min(leased_at) FROM render.tasks WHERE job_id = $2)",
+        row => row.GetInt32(0), render.Value, other.Value)).Single();
+
     /// <summary>What was asked of the renderer: the prepared template and the film's plan.</summary>
     public async Task<JobQueued> OrderedAsync(JobId job) => (JobQueued)(await FactsAsync(job))[0].Fact;
 

@@ -44,6 +44,10 @@ public sealed class Installation : IAsyncDisposable
 
     public Running Start(params IEnumerable<string> words) => Running.Start(Desk, _variables, ["dotnet", Checkout.Program, .. words]);
 
+    /// <param name="more">Environment of this command alone.</param>
+    public Running Start(IEnumerable<string> words, IReadOnlyDictionary<string, string> more) =>
+        Running.Start(Desk, _variables.Where(v => !more.ContainsKey(v.Key)).Concat(more.Select(v => KeyValuePair.Create(v.Key, (string?)v.Value))).ToDictionary(), ["dotnet", Checkout.Program, .. words]);
+
     public async Task<Said> RunAsync(params IEnumerable<string> words)
     {
         using var running = Start(words);

@@ -59,7 +59,7 @@ public sealed class Running : IDisposable
 /// <summary>Signals of Linux, to processes that the tests started.</summary>
 static partial class Signal
 {
-    public const int Interrupt = 2, Kill = 9, Continue = 18, Stop = 19;
+    public const int Interrupt = 2, Kill = 9, Terminate = 15, Continue = 18, Stop = 19;
 
     public static void Send(int pid, int signal) => _ = SendCore(pid, signal);
 

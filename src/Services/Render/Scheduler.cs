@@ -19,7 +19,7 @@ sealed partial class WorkBook
     /// <summary>Leases are decided one at a time, however many dispatchers there are: so limits and shares hold exactly.</summary>
     const long Turn = 0x46524c65617365;
 
-    // $1 node, $2 now, $3 seen since. Renders in their order: priority, then the tenant with the fewest slots, then age; of the first that may go, the first piece that this node may do.
+    // $1 node, $2 now, $3 seen since. Renders in their order: priority, then the tenant with the fewest slots, then the tenant whose turn is longest ago, then age; of the first that may go, the first piece that this node may do.
     const string Next = """
         WITH me AS (
             SELECT n.node_id, n.tags, ARRAY(SELECT jsonb_object_keys(n.engines)) AS engines
@@ -31,15 +31,16 @@ sealed partial class WorkBook
         ), templates AS (
             SELECT template, sum(leased) AS slots FROM render.jobs WHERE leased > 0 GROUP BY template
         ), renders AS (
-            SELECT j.job_id, j.engine, j.tags, me.engines, j.priority, coalesce(n.slots, 0) AS share, j.queued_at
+            SELECT j.job_id, j.engine, j.tags, me.engines, j.priority, coalesce(n.slots, 0) AS share, coalesce(u.given, 0) AS turn, j.queued_at
             FROM render.jobs j
             JOIN me ON j.tags <@ me.tags
             LEFT JOIN tenants n ON n.tenant_id = j.tenant_id
             LEFT JOIN templates m ON m.template = j.template
+            LEFT JOIN render.turns u ON u.tenant_id = j.tenant_id
             WHERE j.waiting > 0 AND NOT j.held AND j.stage <> 'stopped'
               AND coalesce(n.slots, 0) < coalesce((SELECT l.slots FROM render.limits l WHERE l.scope = 'tenant' AND l.key IN (j.tenant_id::text, '') ORDER BY l.key DESC LIMIT 1), 2147483647)
               AND coalesce(m.slots, 0) < coalesce((SELECT l.slots FROM render.limits l WHERE l.scope = 'template' AND l.key IN (j.template, '') ORDER BY l.key DESC LIMIT 1), 2147483647)
-            ORDER BY j.priority DESC, coalesce(n.slots, 0), j.queued_at, j.job_id
+            ORDER BY j.priority DESC, coalesce(n.slots, 0), coalesce(u.given, 0), j.queued_at, j.job_id
         )
         SELECT r.job_id, piece.kind, piece.chunk
         FROM renders r
@@ -54,7 +55,7 @@ sealed partial class WorkBook
             ORDER BY t.kind <> 'validate', t.chunk
             LIMIT 1
         ) piece
-        ORDER BY r.priority DESC, r.share, r.queued_at, r.job_id
+        ORDER BY r.priority DESC, r.share, r.turn, r.queued_at, r.job_id
         LIMIT 1
         """;
 
@@ -92,10 +93,16 @@ sealed partial class WorkBook
     }
 
     async Task<Leased?> TakeUpAsync(NpgsqlConnection db, FarmJob job, NodeId node, LeaseId lease, string kind, int chunk, CancellationToken cancel) => (await db.QueryAsync("""
-        UPDATE render.tasks t SET state = 'leased', epoch = t.epoch + 1, lease_id = $4, node_id = $5, leased_at = $6, lease_until = $7
-        FROM render.jobs j
-        WHERE t.job_id = $1 AND t.kind = $2 AND t.chunk = $3 AND t.state = 'waiting' AND j.job_id = t.job_id AND NOT j.held AND j.stage <> 'stopped'
-        RETURNING t.first, t.count, t.epoch
+        WITH taken AS (
+            UPDATE render.tasks t SET state = 'leased', epoch = t.epoch + 1, lease_id = $4, node_id = $5, leased_at = $6, lease_until = $7
+            FROM render.jobs j
+            WHERE t.job_id = $1 AND t.kind = $2 AND t.chunk = $3 AND t.state = 'waiting' AND j.job_id = t.job_id AND NOT j.held AND j.stage <> 'stopped'
+            RETURNING t.first, t.count, t.epoch, j.tenant_id
+        ), turn AS (
+            INSERT INTO render.turns (tenant_id, given) SELECT tenant_id, nextval('render.turn') FROM taken
+            ON CONFLICT (tenant_id) DO UPDATE SET given = excluded.given
+        )
+        SELECT first, count, epoch FROM taken
         """, row => new Leased(job, kind, chunk, row.GetInt32(0), row.GetInt32(1), row.GetInt32(2)), cancel,
         job.Id.Value, kind, chunk, lease.Value, node.Value, clock.GetUtcNow(), clock.GetUtcNow() + LeaseTime)).SingleOrDefault();
 

@@ -80,9 +80,10 @@ sealed partial class FarmState
                n.slots, (SELECT l.slots FROM render.limits l WHERE l.scope = 'tenant' AND l.key IN (j.tenant_id::text, '') ORDER BY l.key DESC LIMIT 1),
                (SELECT coalesce(sum(o.leased), 0) FROM render.jobs o WHERE o.leased > 0 AND o.template = j.template),
                (SELECT l.slots FROM render.limits l WHERE l.scope = 'template' AND l.key IN (j.template, '') ORDER BY l.key DESC LIMIT 1),
-               (SELECT count(*)::int FROM render.jobs o LEFT JOIN (SELECT tenant_id, sum(leased) AS slots FROM render.jobs WHERE leased > 0 GROUP BY tenant_id) s ON s.tenant_id = o.tenant_id
-                WHERE o.waiting > 0 AND NOT o.held AND o.stage <> 'stopped' AND (-o.priority, coalesce(s.slots, 0), o.queued_at, o.job_id) < (-j.priority, n.slots, j.queued_at, j.job_id))
+               (SELECT count(*)::int FROM render.jobs o LEFT JOIN (SELECT tenant_id, sum(leased) AS slots FROM render.jobs WHERE leased > 0 GROUP BY tenant_id) s ON s.tenant_id = o.tenant_id LEFT JOIN render.turns v ON v.tenant_id = o.tenant_id
+                WHERE o.waiting > 0 AND NOT o.held AND o.stage <> 'stopped' AND (-o.priority, coalesce(s.slots, 0), coalesce(v.given, 0), o.queued_at, o.job_id) < (-j.priority, n.slots, coalesce(u.given, 0), j.queued_at, j.job_id))
         FROM render.jobs j
+        LEFT JOIN render.turns u ON u.tenant_id = j.tenant_id
         CROSS JOIN LATERAL (SELECT coalesce(sum(o.leased), 0) AS slots FROM render.jobs o WHERE o.leased > 0 AND o.tenant_id = j.tenant_id) n
         WHERE j.job_id = $1
         """, row => new Render(row.GetString(0), row.GetBoolean(1), new TenantId(row.GetGuid(2)), row.GetString(3), row.GetString(4), row.GetFieldValue<string[]>(5), row.GetInt32(6), row.GetInt32(7), row.GetInt32(8),
