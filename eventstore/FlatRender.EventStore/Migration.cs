@@ -6,7 +6,7 @@ namespace FlatRender.EventStore;
 public static class Migration
 {
     // Order matters: a table after those it refers to.
-    static readonly string[] Tables = ["mt_streams", "mt_events_sequence", "mt_events", "mt_event_progression", "mt_doc_renderjob", "agenda", "projections"];
+    static readonly string[] Tables = ["mt_streams", "mt_events_sequence", "mt_events", "mt_events_number", "mt_event_progression", "mt_doc_renderjob", "agenda", "projections"];
 
     // Replaced each time: views and functions have no data of their own. Grants last: they name everything.
     static readonly string[] Replaced = ["views/overdue", "functions/append", "functions/grants"];

@@ -119,6 +119,9 @@ public sealed record JobReleased(JobId JobId, string By, string Reason) : IAbout
 /// <param name="Preview">A JPEG as a data: URI, or null.</param>
 public sealed record RenderProgress(JobId JobId, int FramesDone, int TotalFrames, double? EtaSeconds, int ActiveNodes, double FramesPerSecond, string? Preview) : IAboutRender;
 
+/// <summary>How far several renders are, told together: a message costs every hearer the same, whatever it holds.</summary>
+public sealed record RenderBulletin(IReadOnlyList<RenderProgress> Renders);
+
 /// <summary>The steps of a render, as stored and as shown.</summary>
 public static class Step
 {

@@ -48,6 +48,7 @@ public sealed class UpgradeSpecs : IAsyncLifetime
         """
         SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable FROM information_schema.columns WHERE table_schema = $1
         UNION SELECT tablename || ' ' || replace(indexdef, $1 || '.', '') FROM pg_indexes WHERE schemaname = $1
+        UNION SELECT event_object_table || ' ' || trigger_name || ' ' || action_condition FROM information_schema.triggers WHERE trigger_schema = $1
         ORDER BY 1
         """, r => r.GetString(0), schema);
 }

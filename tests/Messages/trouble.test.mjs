@@ -1,6 +1,7 @@
 // The message gateway in trouble: its broker dies, its services misbehave, its clients leave or do not read, its routes are wrong.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import WebSocket from 'ws'
 import { startServer } from '../Sockets/support.mjs'
 import { startBroker } from './broker.mjs'
 import { startGateway, startServices, unique, within } from './support.mjs'
@@ -41,6 +42,17 @@ async function reload(routes, limits) {
   await until('the routes are read', () => logged('were read again') > before || logged('those of before stay') > kept)
   return logged('were read again') > before
 }
+
+/** What a socket is answered that may not open. */
+const refusedSocket = () => within('the refusal', new Promise((told, failed) => {
+  const socket = new WebSocket(server.url.replace('http', 'ws') + '/ws/v1/messages')
+  socket.on('open', () => failed(new Error('it opened')))
+  socket.on('error', () => {})
+  socket.on('unexpected-response', async (_, response) => {
+    const parts = await response.toArray()
+    told({ status: response.statusCode, headers: response.headers, body: JSON.parse(Buffer.concat(parts)) })
+  })
+}))
 
 test('wrong routes are all named, and the server does not start', async () => {
   const bad = [
@@ -97,6 +109,39 @@ test('a socket, and a person over several, has only so much under way', async ()
   await reload(ROUTES)
   await Promise.all([one.close(), two.close()])
 })
+test('a gateway that has as many sockets as it may refuses one more in the envelope, and takes it when one has gone', async () => {
+  const [one, two] = [await server.connect(), await server.connect()]
+  assert.ok(await reload(ROUTES, { sockets: 2 }))
+  const { status, headers, body } = await refusedSocket()
+  assert.deepEqual([status, body.error.code], [503, 'UNAVAILABLE'])
+  assert.ok(Number(headers['retry-after']) > 0)
+  assert.ok(body.error.trace_id)
+  await two.close()
+  await until('the place is free', async () => (await server.metric('flatrender_message_sockets')) === 1)
+  const three = await server.connect()
+  assert.deepEqual((await three.ask({ url: 'echo', content: 3, 'event-name': 'here' })).content, 3)
+  await reload(ROUTES)
+  await Promise.all([one.close(), three.close()])
+})
+
+test('a person who asks too fast over several sockets is told so on each, and others are served', async () => {
+  const [one, two, other] = [await server.connect(), await server.connect(), await server.connect()]
+  const [token, another] = [server.token(), server.token()]
+  // Both have spoken once: a person's allowance begins with the first word, and the reload finds it there.
+  for (const client of [one, two]) await client.ask({ url: 'echo', token, 'event-name': 'first' })
+  assert.ok(await reload(ROUTES, { user_per_second: 1 }))
+  const answers = []
+  for (let i = 0; i < 10; i++) for (const client of [one, two]) client.say({ url: 'echo', token, content: i, 'event-name': `n${i}` })
+  for (const client of [one, two]) for (let i = 0; i < 10; i++) answers.push(await client.next())
+  const refusals = answers.filter(a => a.error)
+  assert.ok(refusals.length >= 10, `${refusals.length} of 20`)
+  for (const { error } of refusals) assert.deepEqual([error.type, /of one person/.test(error.details)], ['TooManyRequests', true])
+  assert.deepEqual((await other.ask({ url: 'echo', token: another, content: 1, 'event-name': 'other' })).content, 1)
+  assert.deepEqual((await two.ask({ url: 'echo', content: 2, 'event-name': 'unnamed' })).content, 2)
+  await reload(ROUTES)
+  await Promise.all([one, two, other].map(c => c.close()))
+})
+
 test('who speaks too fast is told so, and served again after', async () => {
   const client = await server.connect()
   assert.ok(await reload(ROUTES, { per_second: 5 }))

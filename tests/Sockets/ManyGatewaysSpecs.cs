@@ -26,7 +26,7 @@ public sealed class ManyGatewaysSpecs
         // The sockets' clocks stand still: nothing is found by looking, only by hearing.
         await second.HappensAsync(id, new JobRendering(id, 1, 0, null, DateTimeOffset.UnixEpoch, "began"));
         foreach (var client in new[] { here, there }) (await client.NextAsync("step_change")).GetProperty("to_step").GetString().ShouldBe("Rendering");
-        await first.Get<IBus>().Publish(new RenderProgress(id, 360, 720, 45, 3, 8.5, null));
+        await first.Get<IBus>().Publish(new RenderBulletin([new(id, 360, 720, 45, 3, 8.5, null)]));
         await Until.SoAsync("both have heard of the progress", () => Task.FromResult(new[] { first, second }.All(g => g.Get<Gateway.LiveProgress>().Latest(id)?.FramesDone == 360)));
         foreach (var (gate, client) in new[] { (first, here), (second, there) })
         {

@@ -5,11 +5,18 @@ using MassTransit;
 namespace FlatRender.Render;
 
 /// <summary>
-/// How far each render is, right now: kept in memory, told at most twice a second (no client may be told more often), never stored. Where several processes do this, each knows the leases whose
-/// nodes call it, and tells the others its part; whoever speaks of a render speaks of all of it.
+/// How far each render is, right now: kept in memory, told at most twice a second (no client may be told more often), never stored. What moves within a moment is told in
+/// one message, since a message costs its hearers more than what it says. Where several processes do this, each knows the leases whose nodes call it, and tells the
+/// others its part; whoever speaks of a render speaks of all of it.
 /// </summary>
-sealed class LiveBoard(Tell tell, TimeProvider clock)
+sealed class LiveBoard(Tell tell, TimeProvider clock) : IDisposable
 {
+    /// <summary>The moment; short beside <see cref="Pace"/>.</summary>
+    public static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Renders in one message: with their pictures it stays under a megabyte.</summary>
+    public const int Together = 32;
+
     static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(500);
 
     /// <summary>A part nobody has renewed for so long is of a process that has gone, or has nothing more to say.</summary>
@@ -18,12 +25,17 @@ sealed class LiveBoard(Tell tell, TimeProvider clock)
     readonly Guid _id = Ids.New();
     readonly ConcurrentDictionary<JobId, Line> _jobs = new();
     readonly ConcurrentDictionary<LeaseId, JobId> _leases = new();
+    readonly Lock _gate = new();
+    readonly HashSet<JobId> _moved = [];
+    ITimer? _timer;
+    Task _telling = Task.CompletedTask;
+    bool _rings;
 
     sealed class Line
     {
         public int Total, Settled;
         public DateTimeOffset Told;
-        public Task Telling = Task.CompletedTask;
+        public string? Preview;
         public readonly Dictionary<LeaseId, (int Done, double FramesPerSecond)> Open = [];
         public readonly Dictionary<Guid, (LivePart Part, DateTimeOffset At)> Others = [];
     }
@@ -41,7 +53,7 @@ sealed class LiveBoard(Tell tell, TimeProvider clock)
     {
         var line = _jobs.GetOrAdd(job, _ => new Line());
         lock (line) (line.Total, line.Settled) = (total, settled);
-        Tell(job, line, null);
+        Moved(job);
     }
 
     /// <summary>Whose lease this is; null: it was not given out here.</summary>
@@ -50,14 +62,24 @@ sealed class LiveBoard(Tell tell, TimeProvider clock)
     public void Progressed(NodeProgress progress)
     {
         if (!_leases.TryGetValue(progress.LeaseId, out var job) || !_jobs.TryGetValue(job, out var line)) return;
-        lock (line) line.Open[progress.LeaseId] = (progress.Done, progress.FramesPerSecond);
-        Tell(job, line, progress.Preview);
+        lock (line)
+        {
+            line.Open[progress.LeaseId] = (progress.Done, progress.FramesPerSecond);
+            line.Preview = progress.Preview ?? line.Preview;
+        }
+
+        Moved(job);
     }
 
-    /// <summary>What another process knows of a render.</summary>
-    public void Heard(LivePart part)
+    /// <summary>What another process knows of its renders.</summary>
+    public void Heard(LiveParts parts)
     {
-        if (part.Board == _id) return;
+        if (parts.Board == _id) return;
+        foreach (var part in parts.Parts) Heard(parts.Board, part);
+    }
+
+    void Heard(Guid board, LivePart part)
+    {
         if (part.Over)
         {
             _jobs.TryRemove(part.JobId, out _);
@@ -67,7 +89,7 @@ sealed class LiveBoard(Tell tell, TimeProvider clock)
         var line = _jobs.GetOrAdd(part.JobId, _ => new Line());
         lock (line)
         {
-            line.Others[part.Board] = (part, clock.GetUtcNow());
+            line.Others[board] = (part, clock.GetUtcNow());
             // The book is one; the latest word of it counts, whoever read it.
             (line.Total, line.Settled) = (part.Total, part.Settled);
         }
@@ -76,28 +98,71 @@ sealed class LiveBoard(Tell tell, TimeProvider clock)
     /// <summary>The render is over, here and everywhere.</summary>
     public void Forget(JobId job)
     {
-        if (_jobs.TryRemove(job, out _)) _ = tell(new LivePart(job, _id, 0, 0, 0, 0, 0, Over: true), CancellationToken.None);
+        if (_jobs.TryRemove(job, out _)) _ = tell(new LiveParts(_id, [new(job, 0, 0, 0, 0, 0, Over: true)]), CancellationToken.None);
         foreach (var (lease, of) in _leases)
             if (of == job) _leases.TryRemove(lease, out _);
     }
 
-    void Tell(JobId job, Line line, string? preview)
+    void Moved(JobId job)
+    {
+        lock (_gate)
+        {
+            _moved.Add(job);
+            Wind();
+        }
+    }
+
+    void Wind()
+    {
+        if (_rings) return;
+        _rings = true;
+        _timer ??= clock.CreateTimer(static board => ((LiveBoard)board!).TellAll(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer.Change(Gather, Timeout.InfiniteTimeSpan);
+    }
+
+    void TellAll()
+    {
+        lock (_gate)
+        {
+            _rings = false;
+            // Nobody waits for it, and a lost one is replaced by the next. Where the broker does not take one, the next is not even sent.
+            if (_telling.IsCompleted)
+            {
+                var due = new List<(LivePart, RenderProgress)>();
+                _moved.RemoveWhere(job => !_jobs.TryGetValue(job, out var line) || TryTake(job, line, due));
+                if (due.Count > 0) _telling = TellAsync(due);
+            }
+
+            if (_moved.Count > 0) Wind();
+        }
+    }
+
+    async Task TellAsync(IEnumerable<(LivePart Part, RenderProgress Whole)> due)
+    {
+        foreach (var some in due.Chunk(Together))
+            await Task.WhenAll(tell(new LiveParts(_id, [.. some.Select(s => s.Part)]), CancellationToken.None), tell(new RenderBulletin([.. some.Select(s => s.Whole)]), CancellationToken.None));
+    }
+
+    /// <returns>False: it was told of a moment ago. A picture, and the last piece, do not wait.</returns>
+    bool TryTake(JobId job, Line line, List<(LivePart, RenderProgress)> due)
     {
         lock (line)
         {
             var now = clock.GetUtcNow();
-            if (preview is null && line.Settled < line.Total && now - line.Told < Pace) return;
-            // Nobody waits for it, and a lost one is replaced by the next. Where the broker does not take one, the next is not even sent.
-            if (!line.Telling.IsCompleted) return;
+            if (line.Preview is null && line.Settled < line.Total && now - line.Told < Pace) return false;
             line.Told = now;
             foreach (var (board, (_, at)) in line.Others)
                 if (now - at > PartLasts) line.Others.Remove(board);
-            var mine = new LivePart(job, _id, line.Total, line.Settled, line.Open.Values.Sum(o => o.Done), line.Open.Count, Math.Round(line.Open.Values.Sum(o => o.FramesPerSecond), 1), Over: false);
-            line.Telling = Task.WhenAll(tell(mine, CancellationToken.None), tell(Together([mine, .. line.Others.Values.Select(o => o.Part)], preview), CancellationToken.None));
+            var mine = new LivePart(job, line.Total, line.Settled, line.Open.Values.Sum(o => o.Done), line.Open.Count, Math.Round(line.Open.Values.Sum(o => o.FramesPerSecond), 1), Over: false);
+            due.Add((mine, Whole([mine, .. line.Others.Values.Select(o => o.Part)], line.Preview)));
+            line.Preview = null;
+            return true;
         }
     }
 
-    static RenderProgress Together(IReadOnlyList<LivePart> parts, string? preview)
+    public void Dispose() => _timer?.Dispose();
+
+    static RenderProgress Whole(IReadOnlyList<LivePart> parts, string? preview)
     {
         var (mine, total) = (parts[0], parts[0].Total);
         var done = Math.Min(total, mine.Settled + parts.Sum(p => p.Drawn));
@@ -106,16 +171,20 @@ sealed class LiveBoard(Tell tell, TimeProvider clock)
     }
 }
 
-/// <summary>One process's part of what is under way for a render. Not a fact: told, and forgotten.</summary>
+/// <summary>One process's parts of what is under way. Not a fact: told, and forgotten.</summary>
+/// <param name="Board">Whose.</param>
+public sealed record LiveParts(Guid Board, IReadOnlyList<LivePart> Parts);
+
+/// <summary>Of one render.</summary>
 /// <param name="Settled">Frames of pieces that are in, as its last look at the book said.</param>
 /// <param name="Drawn">Frames of pieces under way whose nodes call this process.</param>
 /// <param name="Over">Nothing more will come of this render.</param>
-public sealed record LivePart(JobId JobId, Guid Board, int Total, int Settled, int Drawn, int Nodes, double FramesPerSecond, bool Over) : IAboutRender;
+public sealed record LivePart(JobId JobId, int Total, int Settled, int Drawn, int Nodes, double FramesPerSecond, bool Over);
 
 /// <summary>Hears the other processes' parts.</summary>
-sealed class LivePartConsumer(LiveBoard board) : IConsumer<LivePart>
+sealed class LivePartConsumer(LiveBoard board) : IConsumer<LiveParts>
 {
-    public Task Consume(ConsumeContext<LivePart> context)
+    public Task Consume(ConsumeContext<LiveParts> context)
     {
         board.Heard(context.Message);
         return Task.CompletedTask;

@@ -6,6 +6,7 @@ using FlatRender.EventStore;
 using FlatRender.Foundation;
 using FlatRender.Gateway;
 using FlatRender.Gateway.Sockets;
+using FlatRender.Render;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -72,15 +73,19 @@ static class LiveServer
 
     static JobQueued Queued(JobId job) => new(job, Caller.Owner.TenantId, Caller.Owner.UserId, "A film", new string('a', 64), new FilmSpec(640, 360, 720, 24, 1, "#000000", new Rect(0, 0, 640, 360), "1/1"), 50, [], 1, "submitted");
 
-    /// <summary>Spread over time, as renders are.</summary>
+    /// <summary>Spread over time, as renders are; those that come together are told together, as a render process does it.</summary>
     static async Task TellAsync(IBus bus, JobId[] jobs, CancellationToken stop)
     {
-        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        using var tick = new PeriodicTimer(LiveBoard.Gather);
         var clock = TimeProvider.System;
         var from = clock.GetTimestamp();
         for (var told = 0L; !stop.IsCancellationRequested; await tick.WaitForNextTickAsync(CancellationToken.None))
-            for (var due = (long)(clock.GetElapsedTime(from).TotalSeconds * PerSecond * jobs.Length); told < due; told++)
-                await bus.Publish(new RenderProgress(jobs[told % jobs.Length], (int)(told / jobs.Length % 720), 720, 45, 3, 8.5, null), CancellationToken.None);
+        {
+            var due = (long)(clock.GetElapsedTime(from).TotalSeconds * PerSecond * jobs.Length);
+            var moved = new List<RenderProgress>();
+            for (; told < due; told++) moved.Add(new RenderProgress(jobs[told % jobs.Length], (int)(told / jobs.Length % 720), 720, 45, 3, 8.5, null));
+            foreach (var some in moved.Chunk(LiveBoard.Together)) await bus.Publish(new RenderBulletin(some), CancellationToken.None);
+        }
     }
 
     /// <summary>From the commit of a step change until a client has it, one render after the other.</summary>

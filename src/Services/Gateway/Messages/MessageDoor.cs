@@ -30,12 +30,24 @@ static class MessageDoor
             return;
         }
 
-        if (hub.Sockets >= hub.Plan.Limits.Sockets)
+        if (!hub.TakePlace())
         {
             await Refuse.Unavailable("There are as many sockets here as there may be.").ExecuteAsync(http);
             return;
         }
 
+        try
+        {
+            await ServeAsync(http, hub);
+        }
+        finally
+        {
+            hub.GivePlace();
+        }
+    }
+
+    static async Task ServeAsync(HttpContext http, MessageHub hub)
+    {
         // A client that does not answer pings is gone, or reads nothing any more.
         using var socket = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Ping, KeepAliveTimeout = Ping });
         var client = new MessageSocket(socket, Connection.Of(http), hub, http.Abort);

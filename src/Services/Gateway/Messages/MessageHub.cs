@@ -8,6 +8,7 @@ sealed class MessageHub(MessageRoutes routes, ICarrier carrier, Tokens tokens, M
 {
     readonly ConcurrentDictionary<MessageSocket, byte> _sockets = new();
     volatile bool _leaving;
+    int _places;
 
     public ICarrier Carrier => carrier;
     public Tokens Tokens => tokens;
@@ -18,8 +19,19 @@ sealed class MessageHub(MessageRoutes routes, ICarrier carrier, Tokens tokens, M
     /// <summary>As it is now; a reload changes it between two requests.</summary>
     public MessagePlan Plan => routes.Plan;
 
-    public int Sockets => _sockets.Count;
+    public int Sockets => Volatile.Read(ref _places);
     public int InFlight => _sockets.Keys.Sum(s => s.InFlight);
+
+    /// <summary>Taken before the socket opens: of those that knock together no more come in than one after the other.</summary>
+    /// <returns>Whether there is a place; then it is given back.</returns>
+    public bool TakePlace()
+    {
+        if (Interlocked.Increment(ref _places) <= Plan.Limits.Sockets) return true;
+        GivePlace();
+        return false;
+    }
+
+    public void GivePlace() => Interlocked.Decrement(ref _places);
 
     public void Enter(MessageSocket socket)
     {

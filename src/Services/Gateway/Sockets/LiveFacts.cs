@@ -49,11 +49,11 @@ public sealed class LiveFacts(LiveHub hub, LiveProgress live, LiveSnapshots snap
 }
 
 /// <summary>How far renders are. In a queue of its own: there is much of it, and no fact waits behind it.</summary>
-public sealed class LiveProgressFeed(LiveHub hub) : IConsumer<RenderProgress>
+public sealed class LiveProgressFeed(LiveHub hub) : IConsumer<RenderBulletin>
 {
-    public Task Consume(ConsumeContext<RenderProgress> context)
+    public Task Consume(ConsumeContext<RenderBulletin> context)
     {
-        hub.Progressed(context.Message);
+        foreach (var render in context.Message.Renders) hub.Progressed(render);
         return Task.CompletedTask;
     }
 }
@@ -97,5 +97,5 @@ public sealed class LiveFactsQueue() : LiveQueue<LiveFacts>("live")
 /// <summary>Progress.</summary>
 public sealed class LiveProgressQueue() : LiveQueue<LiveProgressFeed>("live-progress")
 {
-    protected override void Bind(IRabbitMqReceiveEndpointConfigurator queue) => queue.Bind<RenderProgress>();
+    protected override void Bind(IRabbitMqReceiveEndpointConfigurator queue) => queue.Bind<RenderBulletin>();
 }

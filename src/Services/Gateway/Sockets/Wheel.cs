@@ -6,7 +6,7 @@ namespace FlatRender.Gateway.Sockets;
 /// </summary>
 sealed class Wheel(TimeProvider clock) : IDisposable
 {
-    static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(50);
+    static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(100);
 
     readonly Lock _gate = new();
     readonly PriorityQueue<LiveJob, long> _due = new();

@@ -1,4 +1,4 @@
-namespace FlatRender.Sockets.Tests;
+namespace FlatRender.TestKit;
 
 /// <summary>A clock that only a test moves, and whose timers ring when it passes them.</summary>
 public sealed class HandTimers : TimeProvider
