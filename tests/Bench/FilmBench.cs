@@ -13,7 +13,8 @@ static class FilmBench
     const string Rate = "60", Step = "0.5";
     static readonly TimeProvider s_clock = TimeProvider.System;
 
-    sealed record Run(double Wall, double Cpu, double PeakMb, RenderView View);
+    /// <param name="Shares">Seconds of processor by who used them.</param>
+    sealed record Run(double Wall, double Cpu, double PeakMb, RenderView View, IReadOnlyDictionary<string, double> Shares);
 
     public static async Task<Figures> RunAsync(bool quick, CancellationToken stop)
     {
@@ -37,7 +38,7 @@ static class FilmBench
         }
         await main.StopAsync(Signals.Terminate, TimeSpan.FromSeconds(10), s_clock);
 
-        var byNodes = new double[3];
+        var byNodes = new double[quick ? 0 : 3];
         for (var nodes = 1; nodes <= byNodes.Length; nodes++)
         {
             yard.StartNode($"one{nodes}", slots: 1);
@@ -62,6 +63,7 @@ static class FilmBench
         figures.Set("cores", Environment.ProcessorCount);
         figures.Set("size", $"{Width}x{Height}");
         figures.Set("runs", ours.Count);
+        foreach (var (who, seconds) in best.Shares) figures.Set($"cpu_{who}", Math.Round(seconds, 2));
         foreach (var (part, seconds) in best.View.Timing ?? new Dictionary<string, double>()) figures.Set($"spent_{part}", Math.Round(seconds, 2));
         return figures;
     }
@@ -90,7 +92,7 @@ static class FilmBench
     {
         using var done = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var watching = PeakAsync([.. yard.Nodes.Where(n => n.IsAlive).Select(n => n.Pid)], done.Token);
-        var (began, cpu) = (s_clock.GetTimestamp(), Kin.Cpu(yard.Everyone));
+        var (began, cpu, shares) = (s_clock.GetTimestamp(), Kin.Cpu(yard.Everyone), yard.Shares());
         var template = await yard.Api.AddTemplateAsync(bundle, stop);
         var view = await yard.RenderAsync(new NewRender(template.TemplateId, new Dictionary<string, string> { ["title"] = "Hello, world" }, null, null, Rate, null, null), null, TimeSpan.FromMilliseconds(100), stop);
         if (view.Step != FlatRender.Contracts.Step.Done) throw new InvalidOperationException($"The film failed: {view.ErrorCode} {view.Reason}");
@@ -98,7 +100,7 @@ static class FilmBench
         var wall = s_clock.GetElapsedTime(began).TotalSeconds;
         var used = Kin.Cpu(yard.Everyone) - cpu;
         await done.CancelAsync();
-        return new(wall, used, await watching / Environment.ProcessorCount, view);
+        return new(wall, used, await watching / Environment.ProcessorCount, view, yard.Shares().ToDictionary(s => s.Key, s => s.Value - shares.GetValueOrDefault(s.Key)));
     }
 
     static async Task<double> PeakAsync(int[] nodes, CancellationToken stop)

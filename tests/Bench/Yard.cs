@@ -24,6 +24,22 @@ sealed class Yard : IAsyncDisposable
     /// <summary>Every process of the installation, without their children.</summary>
     public IEnumerable<int> Everyone => new[] { _note.Host?.Pid, _note.Postgres?.Pid }.OfType<int>().Concat(_nodes.Where(n => n.IsAlive).Select(n => n.Pid));
 
+    /// <summary>Seconds of processor so far, by who used them: what nodes started and is over is ffmpeg's, what still runs are engines.</summary>
+    public IReadOnlyDictionary<string, double> Shares()
+    {
+        int[] nodes = [.. _nodes.Where(n => n.IsAlive).Select(n => n.Pid)];
+        var (host, database) = (_note.Host!.Pid, _note.Postgres?.Pid);
+        return new Dictionary<string, double>
+        {
+            ["engines"] = Kin.Of(nodes).Except(nodes).Sum(pid => Kin.Cpu(pid, ended: true)),
+            ["ffmpeg"] = nodes.Sum(pid => Kin.Cpu(pid, ended: true) - Kin.Cpu(pid, ended: false)),
+            ["agents"] = nodes.Sum(pid => Kin.Cpu(pid, ended: false)),
+            ["host"] = Kin.Cpu(host, ended: false),
+            ["preparation"] = Kin.Cpu([host]) - Kin.Cpu(host, ended: false),
+            ["database"] = database is { } p ? Kin.Cpu([p]) : 0,
+        };
+    }
+
     public static async Task<Yard> OpenAsync(CancellationToken stop)
     {
         var folder = Directory.CreateTempSubdirectory("flatrender-bench-").FullName;

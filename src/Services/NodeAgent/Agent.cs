@@ -84,7 +84,8 @@ public sealed class Agent : IAsyncDisposable
 
     static WebApplication Build(Settings settings)
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        // No settings file is read here, so none is watched: the watch is on the whole working folder, and every file of a render would be told to it.
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
         builder.Logging.ClearProviders().AddSimpleConsole(o => (o.SingleLine, o.TimestampFormat) = (true, "HH:mm:ss.fff ")).SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
         builder.WebHost.UseUrls(settings.Listen).ConfigureKestrel(o =>
         {

@@ -5,9 +5,12 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { createCanvas, LottieAnimation } from '@napi-rs/canvas'
 
 const require = createRequire(import.meta.url)
+// Each frame's pixels are a new piece of memory. The library's allocator gives a free one back to the kernel after 10 ms, less than a frame takes, and
+// getting it again, zeroed, cost as much as copying the pixels. It reads this when it is loaded.
+process.env.MIMALLOC_PURGE_DELAY ??= '2000'
+const { createCanvas, LottieAnimation } = require('@napi-rs/canvas')
 const MAX_PIXELS = 8192 * 8192
 let scene = null
 
