@@ -13,19 +13,19 @@ public static class Permission
 {
     public const string
         RendersRead = "renders:read", RendersWrite = "renders:write", TemplatesRead = "templates:read", TemplatesWrite = "templates:write",
-        ProjectsRead = "projects:read", ProjectsWrite = "projects:write", CreditsRead = "credits:read", UsersManage = "users:manage", ApiKeysManage = "api_keys:manage",
+        ProjectsRead = "projects:read", ProjectsWrite = "projects:write", CreditsRead = "credits:read", WebhooksManage = "webhooks:manage", UsersManage = "users:manage", ApiKeysManage = "api_keys:manage",
         SupportRead = "support:read", SupportWrite = "support:write";
 
     static readonly string[] Member = [RendersRead, RendersWrite, TemplatesRead, TemplatesWrite, ProjectsRead, ProjectsWrite, CreditsRead];
 
     /// <summary>What an API key may be given: what a tenant's own programs need.</summary>
-    public static readonly IReadOnlyList<string> Scopes = Member;
+    public static readonly IReadOnlyList<string> Scopes = [.. Member, WebhooksManage];
 
     public static IReadOnlyList<string> Of(params IEnumerable<string> roles) => [.. roles.SelectMany(Of).Distinct().Order(StringComparer.Ordinal)];
 
     static string[] Of(string role) => role switch
     {
-        Role.Owner => [.. Member, UsersManage, ApiKeysManage],
+        Role.Owner => [.. Member, WebhooksManage, UsersManage, ApiKeysManage],
         Role.Member => Member,
         Role.Support => [SupportRead, SupportWrite],
         Role.Auditor => [SupportRead],

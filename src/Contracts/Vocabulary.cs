@@ -117,6 +117,11 @@ public sealed class Vocabulary
         Word<NodeRecovered>("node.recovered.v1"),
         Word<NodeQuarantined>("node.quarantined.v1"),
 
+        Word<NotificationQueued>("notification.queued.v1"),
+        Word<NotificationDelivered>("notification.delivered.v1"),
+        Word<NotificationFailed>("notification.failed.v1"),
+        Word<WebhookDisabled>("notification.webhook.disabled.v1"),
+
         Word<PlanFrames>("ask.plan_frames"),
         Word<ResumeFrames>("ask.resume_frames"),
         Word<ValidateFrames>("ask.validate_frames"),

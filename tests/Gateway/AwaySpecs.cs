@@ -100,6 +100,7 @@ public sealed partial class AwaySpecs : IAsyncLifetime
         "POST /v1/users" => $$"""{"email":"{{Ids.New()}}@example.org","password":"a long password","name":"Kim","roles":["member"]}""",
         "PUT /v1/users/{id}/roles" => """{"roles":["member"]}""",
         "POST /v1/api-keys" => """{"name":"ci","scopes":["renders:read"]}""",
+        "POST /v1/webhooks" => """{"url":"https://127.0.0.1:1/told"}""",
         "POST /v1/templates" => """{"name":"a card","lottie":{"v":"5.7.0","layers":[]}}""",
         "POST /v1/renders" => $$"""{"template_id":"{{template.TemplateId}}"}""",
         "POST /v1/projects" or "PUT /v1/projects/{id}" => $$"""{"name":"Nowruz","template_id":"{{template.TemplateId}}"}""",

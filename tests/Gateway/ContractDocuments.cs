@@ -25,14 +25,14 @@ static partial class ContractDocuments
 
     public static readonly IReadOnlyList<Described> All =
     [
-        new("gateway-public", "FlatRender public API", "What the frontend and other programs of a tenant call, and what support staff call under /v1/support.", ["auth", "users", "api-keys", "credits", "templates", "projects", "renders", "support"]),
-        new(Reseller, "FlatRender reseller API", "What a reseller's programs call, with an API key. Requests are signed; src/Contracts/rest/reseller.md says how, with an example, and what each refusal means.", ["credits", "templates", "projects", "renders"]),
+        new("gateway-public", "FlatRender public API", "What the frontend and other programs of a tenant call, and what support staff call under /v1/support.", ["auth", "users", "api-keys", "credits", "templates", "projects", "renders", "notifications", "webhooks", "support"]),
+        new(Reseller, "FlatRender reseller API", "What a reseller's programs call, with an API key. Requests are signed; src/Contracts/rest/reseller.md says how, with an example, and what each refusal means.", ["credits", "templates", "projects", "renders", "webhooks"]),
         new("identity", "FlatRender identity service", "Who people are, what they may do, and what they have to spend.", ["auth", "users", "api-keys", "credits"]),
         new("content", "FlatRender content service", "Templates.", ["templates"]),
         new("studio", "FlatRender studio service", "Projects and their snapshots.", ["projects"]),
         new("render", "FlatRender render service", "Where node agents call home.", ["nodes"]),
         new("file", "FlatRender file service", "Files by the digest of their bytes, for nodes.", ["files"]),
-        new("notification", "FlatRender notification service", "It serves nothing yet: this document says so and promises nothing.", []),
+        new("notification", "FlatRender notification service", "Who is told how renders ended: people in their list, and webhooks, whose calls src/Services/Notification/README.md describes.", ["notifications", "webhooks"]),
     ];
 
     static readonly Dictionary<string, string> Tags = new()
@@ -44,6 +44,8 @@ static partial class ContractDocuments
         ["templates"] = "What films are made from.",
         ["projects"] = "A template with what is filled in, and what it was at some time.",
         ["renders"] = "Films in the making.",
+        ["notifications"] = "What a person is told.",
+        ["webhooks"] = "Addresses of a tenant's own that are told, and what they were told.",
         ["support"] = "For who helps and who audits.",
         ["nodes"] = "Render nodes.",
         ["files"] = "Blobs.",
@@ -162,6 +164,7 @@ static partial class ContractDocuments
         "from" => "From then on.",
         "to" => "Until then.",
         "title" => "Part of the title.",
+        "unread" => "Only those not read yet.",
         "digest" => "SHA-256 in lower-case hex.",
         _ => $"See the endpoint's summary for {name}.",
     };

@@ -27,6 +27,7 @@ public sealed class FuzzSpecs(Server server) : IClassFixture<Server>
         ("POST", "/v1/users", """{"email":"kim@example.org","password":"a long password","name":"Kim","roles":["member","owner"]}"""),
         ("PUT", $"/v1/users/{Ids.New()}/roles", """{"roles":["member"]}"""),
         ("POST", "/v1/api-keys", """{"name":"ci","scopes":["renders:read","renders:write"]}"""),
+        ("POST", "/v1/webhooks", """{"url":"https://127.0.0.1:1/told?shop=7","events":["render.job.done.v1","render.job.failed.v1"]}"""),
         ("POST", "/v1/templates", """{"name":"a card","lottie":{"v":"5.7.0","layers":[]},"fields":[{"key":"title"}],"assets":{"a.png":"data:image/png;base64,AAAA"},"fonts":{}}"""),
         ("POST", "/v1/renders", $$$"""{"template_id":"{{{Ids.New()}}}","inputs":{"title":"سلام","gold":"#e8c468"},"width":640,"height":360,"fps":"30000/1001","background":"#ffffff","priority":50,"tags":["gpu"]}"""),
         ("POST", $"/v1/renders/{Ids.New()}/cancel", """{"reason":"no longer wanted"}"""),

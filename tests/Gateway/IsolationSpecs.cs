@@ -14,7 +14,7 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
     static readonly string[] Open = ["GET /.well-known/jwks.json", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /openapi/{folder}/{file}", "GET /ws/v1/messages", "GET /ws/v1/render/{job_id}", "POST /v1/auth/login", "POST /v1/auth/refresh", "POST /v1/auth/register"];
 
     /// <summary>What a program may reach at all.</summary>
-    static readonly string[] Resold = ["/v1/renders", "/v1/templates", "/v1/projects", "/v1/snapshots", "/v1/credits"];
+    static readonly string[] Resold = ["/v1/renders", "/v1/templates", "/v1/projects", "/v1/snapshots", "/v1/credits", "/v1/webhooks", "/v1/deliveries"];
 
     const string Mark = "the victim's own words";
 
@@ -145,6 +145,15 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
             var project = await person.Client.AskAsync<ProjectView>(HttpMethod.Post, "/v1/projects", new NewProject(Mark, template.TemplateId, null, null, null, null, null), 201);
             var snapshot = await person.Client.AskAsync<SnapshotView>(HttpMethod.Post, $"/v1/projects/{project.ProjectId}/snapshots", null, 201);
             var key = await person.Client.AskAsync<ApiKeyView>(HttpMethod.Post, "/v1/api-keys", new NewApiKey(Mark, [Permission.RendersRead]), 201);
+            var hook = await person.Client.AskAsync<WebhookView>(HttpMethod.Post, "/v1/webhooks", new NewWebhook("https://127.0.0.1:1/told", null), 201);
+            await server.FinishAsync(render.JobId);
+            Page<DeliveryView>? told = null;
+            await Renders.Until(async () => (told = await person.Client.GetAsync<Page<DeliveryView>>($"/v1/webhooks/{hook.WebhookId}/deliveries")).Total == 1, "the webhook is to be told");
+            // Tried once, and again only when the clock is moved.
+            await Renders.Until(async () => (await person.Client.GetAsync<DeliveryLog>($"/v1/deliveries/{told!.Items[0].DeliveryId}")).Attempts.Count == 1, "it was tried");
+            victim._ids["webhooks"] = hook.WebhookId;
+            victim._ids["deliveries"] = told!.Items[0].DeliveryId;
+            victim._ids["notifications"] = (await person.Client.GetAsync<Page<Notice>>("/v1/notifications")).Items[0].NoticeId;
             victim._ids["renders"] = victim._ids["jobs"] = victim._ids["render"] = render.JobId.Value;
             victim._ids["templates"] = template.TemplateId.Value;
             victim._ids["projects"] = project.ProjectId.Value;
@@ -162,7 +171,7 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
         {
             var client = _person!.Client;
             var texts = new List<string>();
-            foreach (var path in new[] { $"/v1/renders/{_ids["renders"]}", $"/v1/projects/{_ids["projects"]}", "/v1/projects", "/v1/templates", $"/v1/snapshots/{_ids["snapshots"]}", "/v1/api-keys", "/v1/users", "/v1/credits", "/v1/auth/me" })
+            foreach (var path in new[] { $"/v1/renders/{_ids["renders"]}", $"/v1/projects/{_ids["projects"]}", "/v1/projects", "/v1/templates", $"/v1/snapshots/{_ids["snapshots"]}", "/v1/api-keys", "/v1/users", "/v1/credits", "/v1/auth/me", "/v1/notifications", "/v1/webhooks" })
             {
                 using var answer = await client.SendAsync(HttpMethod.Get, path);
                 ((int)answer.StatusCode).ShouldBe(200, path);

@@ -45,7 +45,8 @@ static int Usage()
                FlatRender.Host migrate | audit ... | projections ... | deadletters ...
         Roles: all, or names; a name after a minus is left out: all,-render,-pipeline. Several brokers of one cluster stand with commas between them.
         Secrets, database and broker come from the environment: FLATRENDER_DATABASE, FLATRENDER_BROKER, FLATRENDER_API_TOKEN, FLATRENDER_NODE_TOKEN, FLATRENDER_ORCHESTRATOR_SECRET,
-        and FLATRENDER_IDENTITY_SECRET (what signing keys in the database are sealed with; without it, the API token).
+        and FLATRENDER_IDENTITY_SECRET (what keys and secrets in the database are sealed with; without it, the API token).
+        FLATRENDER_WEBHOOKS_MAY: nothing, or http, private, or both with a comma: where webhooks may lead beside https: on the open internet.
         """);
     return 2;
 }

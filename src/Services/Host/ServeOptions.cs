@@ -6,6 +6,7 @@ using FlatRender.Gateway;
 using FlatRender.Gateway.Messages;
 using FlatRender.Gateway.Sockets;
 using FlatRender.Identity;
+using FlatRender.Notification;
 using FlatRender.Render;
 using FlatRender.Studio;
 using FlatRender.Support;
@@ -18,7 +19,7 @@ namespace FlatRender.Host;
 sealed record ServeOptions(IReadOnlyList<Service> Services, bool Pipeline, string Urls, Deployment Deployment, int Prefetch = 32, int Concurrency = 16, LiveLimits? Live = null, MessageFile? Messages = null)
 {
     /// <summary>The one table of rooms. The pipeline (the saga) is a role too, though it has no door of its own.</summary>
-    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new IdentityService(), () => new ContentService(), () => new StudioService(), () => new FileService(), () => new RenderService(), () => new SupportService()];
+    static readonly Func<Service>[] Rooms = [() => new GatewayService(), () => new IdentityService(), () => new ContentService(), () => new StudioService(), () => new FileService(), () => new RenderService(), () => new NotificationService(), () => new SupportService()];
 
     public static IEnumerable<Service> AllServices => Rooms.Select(make => make());
 

@@ -3,16 +3,9 @@ namespace FlatRender.Gateway.Sockets;
 /// <summary>How fast a client speaks. Used by its socket's reader alone.</summary>
 sealed class CallMeter(Pace pace)
 {
-    readonly long[] _heard = NewRing(pace.Limits.Calls);
+    readonly long[] _heard = Pace.Moments(pace.Limits.Calls);
     int _oldest, _over;
-    long _since, _last = long.MinValue / 2, _complained = long.MinValue / 2;
-
-    static long[] NewRing(int size)
-    {
-        var ring = new long[size];
-        Array.Fill(ring, long.MinValue / 2);
-        return ring;
-    }
+    long _since, _last = Pace.Never, _complained = Pace.Never;
 
     public enum Verdict
     {

@@ -12,7 +12,7 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
     ReadOnlyMemory<byte> _ending;
     string? _preview;
     int _guests;
-    long _beatAt = long.MinValue / 2, _pictureAt = long.MinValue / 2;
+    long _beatAt = Pace.Never, _pictureAt = Pace.Never;
     (string What, NodeId Node, long At) _trouble;
     bool _changed, _beatComes, _gone;
 

@@ -8,24 +8,15 @@ namespace FlatRender.Gateway.Sockets;
 /// </summary>
 sealed class Outbox(WebSocket socket, Pace pace, Action cut)
 {
-    const long Never = long.MinValue / 2;
-
     readonly Lock _gate = new();
-    readonly long[] _sent = NewRing(pace.Limits.Burst);
+    readonly long[] _sent = Pace.Moments(pace.Limits.Burst);
     Queue<ReadOnlyMemory<byte>>? _waiting;
     Beat? _beat;
     ITimer? _timer;
     int _oldest;
-    long _seq, _progressAt = Never, _pictureAt = Never, _farewellAt, _leaveBy = long.MaxValue;
+    long _seq, _progressAt = Pace.Never, _pictureAt = Pace.Never, _farewellAt, _leaveBy = long.MaxValue;
     (int Code, string Reason)? _farewell;
     bool _sending, _saidBye, _ended;
-
-    static long[] NewRing(int size)
-    {
-        var ring = new long[size];
-        Array.Fill(ring, Never);
-        return ring;
-    }
 
     /// <summary>After this moment a socket that was told good-bye and does not go is cut.</summary>
     public long LeaveBy => Volatile.Read(ref _leaveBy);

@@ -23,7 +23,18 @@ sealed class Pace(LiveLimits limits, TimeProvider clock)
     public long Tolerated { get; } = Ticks(limits.Tolerated, clock);
     public long Second { get; } = Ticks(TimeSpan.FromSeconds(1), clock);
 
+    /// <summary>Before everything.</summary>
+    public const long Never = long.MinValue / 2;
+
     public long Now => clock.GetTimestamp();
+
+    /// <summary>The moments of so many last messages, none yet.</summary>
+    public static long[] Moments(int size)
+    {
+        var moments = new long[size];
+        Array.Fill(moments, Never);
+        return moments;
+    }
 
     public long Ticks(TimeSpan time) => Ticks(time, clock);
 
