@@ -22,7 +22,8 @@ CREATE OR REPLACE FUNCTION {schema}.append(
     agenda_data    jsonb[],
     agenda_headers jsonb[]
 ) RETURNS TABLE (accepted_stream uuid, accepted_agenda bigint[]) LANGUAGE plpgsql
--- Plans are kept as long as a connection lives; one made while the tables were small must not read them whole when they have grown.
+-- Plans are kept as long as a connection lives: none is made anew because a batch has another length, and one made while the tables were small must not read them whole when they have grown.
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 BEGIN

@@ -10,4 +10,3 @@ CREATE TABLE {schema}.agenda (
     CONSTRAINT pkey_agenda_id PRIMARY KEY (id)
 );
 CREATE INDEX agenda_due ON {schema}.agenda (due, id);
-CREATE INDEX agenda_stream ON {schema}.agenda (stream_id);
