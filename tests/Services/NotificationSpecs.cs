@@ -269,6 +269,21 @@ public sealed class NotificationSpecs : IAsyncLifetime
         (await _box.Deliveries.FindAsync(_box.Owner.TenantId, queued.DeliveryId, default))!.Delivery.State.ShouldBe("failed");
         (await _box.FactsAsync(queued.DeliveryId)).Last().ShouldBeOfType<NotificationFailed>().Reason.ShouldBe("the webhook was removed");
     }
+
+    [Fact]
+    public async Task A_webhook_that_is_removed_while_something_is_queued_for_it_leaves_nothing_waiting()
+    {
+        var hook = await _box.HookAsync();
+        await _box.EndAsync();
+        Task<bool>? removing = null;
+        await _box.TakeInAsync(before: async () =>
+        {
+            removing = _box.Deliveries.RemoveWebhookAsync(_box.Owner.TenantId, hook.WebhookId, default);
+            while (!removing.IsCompleted && !await _box.SomebodyWaitsAsync()) await Task.Yield();
+        });
+        (await removing!).ShouldBeTrue();
+        (await _box.DeliveriesOfAsync(hook)).Single().State.ShouldBe("failed");
+    }
 }
 
 /// <summary>What of the internet is open.</summary>

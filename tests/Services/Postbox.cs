@@ -110,13 +110,15 @@ sealed class Postbox : IAsyncDisposable
     }
 
     /// <summary>All of history, as the projection gets it; again, as it would get it in a rebuild.</summary>
-    public async Task TakeInAsync(string schema = "notification")
+    /// <param name="before">What happens before it commits.</param>
+    public async Task TakeInAsync(string schema = "notification", Func<Task>? before = null)
     {
         await using var db = await _database.Source.OpenConnectionAsync();
         var history = await db.QueryAsync("SELECT e.seq_id, e.id, e.stream_id, e.version, e.type, e.data::text, e.timestamp, coalesce(e.headers, '{}')::text FROM eventstore.mt_events e ORDER BY e.seq_id",
             row => new RecordedEvent(row.GetInt64(0), row.GetGuid(1), row.GetGuid(2), row.GetInt64(3), row.GetString(4), row.GetString(5), row.GetFieldValue<DateTimeOffset>(6), row.GetString(7)), default);
         await using var transaction = await db.BeginTransactionAsync();
         await _notices.ApplyAsync(db, schema, history, default);
+        if (before is not null) await before();
         await transaction.CommitAsync();
     }
 
@@ -134,6 +136,9 @@ sealed class Postbox : IAsyncDisposable
     public async Task<DeliveryView[]> DeliveriesOfAsync(WebhookView hook) => [.. (await Deliveries.ListAsync(Owner.TenantId, hook.WebhookId, 1, 20, default)).Items];
 
     public async Task<WebhookView> NowAsync(WebhookView hook) => (await Webhooks.FindAsync(Owner.TenantId, hook.WebhookId, default))!;
+
+    /// <summary>Whether anybody at this database waits for a lock.</summary>
+    public async Task<bool> SomebodyWaitsAsync() => (await _database.Source.QueryAsync("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'", row => row.GetInt32(0), default)).Count > 0;
 
     public Task<List<object>> FactsAsync(Guid stream) => _database.Source.QueryAsync("SELECT type, data::text FROM eventstore.mt_events WHERE stream_id = $1 ORDER BY version", row => Vocabulary.All.Read(row.GetString(0), row.GetString(1)), default, stream);
 

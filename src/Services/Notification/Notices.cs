@@ -58,7 +58,8 @@ public sealed class Notices(NpgsqlDataSource database, Vocabulary vocabulary, Al
 
     async Task QueueAsync(NpgsqlConnection db, Told[] told, CancellationToken cancel)
     {
-        var hooks = await db.QueryAsync("SELECT webhook_id, tenant_id, events, created_at FROM notification.webhooks WHERE tenant_id = ANY ($1) AND disabled_at IS NULL",
+        // Held until this commits: who removes or disables one finds what is queued here.
+        var hooks = await db.QueryAsync("SELECT webhook_id, tenant_id, events, created_at FROM notification.webhooks WHERE tenant_id = ANY ($1) AND disabled_at IS NULL ORDER BY webhook_id FOR SHARE",
             row => new Hook(row.GetGuid(0), row.GetGuid(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<DateTimeOffset>(3)), cancel, told.Select(t => t.Job.Tenant).Distinct().ToArray());
         // What was before a webhook was made is none of its business.
         var calls = (from t in told from h in hooks where h.Tenant == t.Job.Tenant && h.Events.Contains(t.Notice.Event) && h.Since <= t.Notice.At select Made(h, t.Notice)).ToArray();
