@@ -62,7 +62,7 @@ public sealed class NotificationSpecs : IAsyncLifetime
     [Fact]
     public async Task An_event_is_queued_once_for_each_webhook_however_often_it_is_taken_in()
     {
-        var (one, failures) = (await _box.HookAsync(), await _box.HookAsync("/failures", "render.job.failed.v1"));
+        var (one, failures) = (await _box.HookAsync(), await _box.HookAsync("/failures", events: "render.job.failed.v1"));
         await _box.EndAsync();
         await _box.EndAsync(well: false);
         await _box.TakeInAsync();
@@ -120,6 +120,27 @@ public sealed class NotificationSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_tenant_whose_receivers_hang_holds_up_nobody_else()
+    {
+        var (go, other) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), _box.Owner with { TenantId = new TenantId(Ids.New()) });
+        _box.Receiver.Answer = http => http.Request.Path == "/hangs" ? go.Task : Task.CompletedTask;
+        for (var n = 0; n < 4; n++) await _box.HookAsync("/hangs");
+        for (var n = 0; n < 30; n++) await _box.EndAsync();
+        await _box.HookAsync("/answers", of: other);
+        for (var n = 0; n < 20; n++) await _box.EndAsync(of: other);
+        await _box.TakeInAsync();
+        var deliverer = _box.Deliverer();
+        await deliverer.StartAsync(default);
+        while (Heard("/answers") < 20) await Task.Yield();
+        Heard("/hangs").ShouldBeInRange(1, 2 * Deliverer.OfOne, "of 120");
+        go.SetResult();
+        while (Heard("/hangs") < 120) await Task.Yield();
+        await deliverer.StopAsync(default);
+
+        int Heard(string path) => _box.Receiver.Heard.Count(h => h.Path == path);
+    }
+
+    [Fact]
     public async Task Many_processes_deliver_each_thing_once_and_a_replay_does_not_meet_an_attempt_that_is_under_way()
     {
         var hook = await _box.HookAsync();
@@ -142,7 +163,7 @@ public sealed class NotificationSpecs : IAsyncLifetime
     public async Task An_attempt_whose_process_died_is_made_again_and_what_the_dead_one_says_late_changes_nothing()
     {
         var (hook, _) = await QueuedAsync();
-        var lost = (await _box.Deliveries.TakeAsync(16, default)).Single();
+        var lost = (await _box.Deliveries.TakeAsync(16, 16, [], default)).Single();
         await _box.DeliverAsync();
         _box.Receiver.Heard.ShouldBeEmpty("its lease has not ended");
         _box.Clock.Advance(TimeSpan.FromMinutes(1));

@@ -95,16 +95,16 @@ sealed class Postbox : IAsyncDisposable
 
     public Task DeliverAsync() => (_deliverers.FirstOrDefault() ?? Deliverer()).DeliverDueAsync(default);
 
-    public async Task<WebhookView> HookAsync(string path = "/told", params string[] events) => (await Webhooks.AddAsync(Owner.TenantId, new(Receiver.Url + path, events.Length == 0 ? null : events), default))!;
+    public async Task<WebhookView> HookAsync(string path = "/told", Caller? of = null, params string[] events) => (await Webhooks.AddAsync((of ?? Owner).TenantId, new(Receiver.Url + path, events.Length == 0 ? null : events), default))!;
 
     /// <summary>A render of the owner's that has ended, in history only: <see cref="TakeInAsync"/> tells of it.</summary>
-    public async Task<JobId> EndAsync(bool well = true)
+    public async Task<JobId> EndAsync(bool well = true, Caller? of = null)
     {
         var job = new JobId(Ids.New());
         object end = well ? new JobDone(job, new FilmFile("f", 1, "t", 1, 100, 0), "the film is there") : new JobFailed(job, Step.Rendering, "AE_REPEATED_CRASH", true, "the engine crashed three times");
         await using var db = await _database.Source.OpenConnectionAsync();
         await using var transaction = await db.BeginTransactionAsync();
-        await _history.AppendAsync(db, [new(job.Value, "render_job", [new JobQueued(job, Owner.TenantId, Owner.UserId, "a film", "aa", Farm.Film, 50, [], 1, "submitted"), end])], "a test", default);
+        await _history.AppendAsync(db, [new(job.Value, "render_job", [new JobQueued(job, (of ?? Owner).TenantId, (of ?? Owner).UserId, "a film", "aa", Farm.Film, 50, [], 1, "submitted"), end])], "a test", default);
         await transaction.CommitAsync();
         return job;
     }

@@ -8,10 +8,16 @@ using Microsoft.Extensions.Logging;
 
 namespace FlatRender.Notification;
 
-/// <summary>Calls webhooks with what is due. Any number of processes do so beside each other.</summary>
+/// <summary>
+/// Calls webhooks with what is due. Any number of processes do so beside each other. Calls are begun as others end, and of one tenant only so many at once: receivers that
+/// hang take nothing from those that answer.
+/// </summary>
 public sealed partial class Deliverer(Deliveries deliveries, Webhooks webhooks, NotificationSettings settings, TimeProvider clock, ILogger<Deliverer> log) : BackgroundService
 {
-    const int AtOnce = 16;
+    const int AtOnce = 64;
+
+    /// <summary>Of one tenant.</summary>
+    public const int OfOne = 8;
 
     static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
     static readonly Meter Meter = new("FlatRender.Notification");
@@ -21,11 +27,21 @@ public sealed partial class Deliverer(Deliveries deliveries, Webhooks webhooks, 
 
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
+        var under = new Dictionary<Task, Guid>();
         while (!stopping.IsCancellationRequested)
         {
             try
             {
-                if (await DeliverDueAsync(stopping) < AtOnce) await Task.Delay(Look, clock, stopping);
+                foreach (var ended in under.Keys.Where(c => c.IsCompleted).ToArray())
+                {
+                    under.Remove(ended);
+                    await ended;
+                }
+
+                var busy = under.Values.CountBy(tenant => tenant).Where(t => t.Value >= OfOne).Select(t => t.Key).ToArray();
+                var due = under.Count < AtOnce ? await deliveries.TakeAsync(AtOnce - under.Count, OfOne, busy, stopping) : [];
+                foreach (var one in due) under.Add(DeliverAsync(one, stopping), one.TenantId.Value);
+                if (due.Count == 0) await Task.WhenAny([Task.Delay(Look, clock, stopping), .. under.Keys]);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {
@@ -40,10 +56,11 @@ public sealed partial class Deliverer(Deliveries deliveries, Webhooks webhooks, 
         }
     }
 
+    /// <summary>One round: what is due now, until all of it was tried.</summary>
     /// <returns>How many were tried.</returns>
     public async Task<int> DeliverDueAsync(CancellationToken cancel)
     {
-        var due = await deliveries.TakeAsync(AtOnce, cancel);
+        var due = await deliveries.TakeAsync(AtOnce, OfOne, [], cancel);
         await Task.WhenAll(due.Select(d => DeliverAsync(d, cancel)));
         return due.Count;
     }

@@ -18,14 +18,19 @@ public sealed class Deliveries(NpgsqlDataSource database, Alongside history, Not
     const string Columns = "delivery_id, webhook_id, event, state, attempts, queued_at, next_at, body";
 
     /// <summary>Takes what is due; nobody else does while this attempt could still be under way.</summary>
-    public Task<List<Due>> TakeAsync(int most, CancellationToken cancel) => database.QueryAsync("""
+    /// <param name="ofOne">Of one tenant, at most: its slow receivers hold up nobody else's.</param>
+    /// <param name="busy">Tenants of whom nothing is taken now.</param>
+    public Task<List<Due>> TakeAsync(int most, int ofOne, Guid[] busy, CancellationToken cancel) => database.QueryAsync("""
         UPDATE notification.deliveries d SET attempts = d.attempts + 1, tried = d.tried + 1, next_at = $2
         FROM notification.webhooks w
         WHERE w.webhook_id = d.webhook_id AND d.delivery_id IN (
-            SELECT delivery_id FROM notification.deliveries WHERE state = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+            SELECT l.delivery_id FROM notification.deliveries l WHERE l.state = 'waiting' AND l.next_at <= $1 AND l.delivery_id = ANY (ARRAY(
+                SELECT due.delivery_id FROM (SELECT DISTINCT tenant_id FROM notification.webhooks WHERE tenant_id <> ALL ($5)) t
+                CROSS JOIN LATERAL (SELECT o.delivery_id, o.next_at FROM notification.deliveries o WHERE o.tenant_id = t.tenant_id AND o.state = 'waiting' AND o.next_at <= $1 ORDER BY o.next_at LIMIT $4) due
+                ORDER BY due.next_at LIMIT $3)) FOR UPDATE SKIP LOCKED)
         RETURNING d.delivery_id, d.attempts, d.webhook_id, d.tenant_id, w.url, w.sealed_secret, d.event, d.body
         """, row => new Due(row.GetGuid(0), row.GetInt32(1), row.GetGuid(2), new TenantId(row.GetGuid(3)), row.GetString(4), row.GetFieldValue<byte[]>(5), row.GetString(6), row.GetString(7)),
-        cancel, clock.GetUtcNow(), clock.GetUtcNow() + settings.Lease, most);
+        cancel, clock.GetUtcNow(), clock.GetUtcNow() + settings.Lease, most, ofOne, busy);
 
     /// <summary>Writes down what came of an attempt; a later attempt or a replay has made it meaningless to the delivery, but it was made.</summary>
     public async Task FinishAsync(Due due, Outcome outcome, CancellationToken cancel)

@@ -29,7 +29,7 @@ CREATE TABLE notification.deliveries (
     UNIQUE (fact_id, webhook_id)
 );
 
-CREATE INDEX deliveries_due ON notification.deliveries (next_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_due ON notification.deliveries (tenant_id, next_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_of_webhook ON notification.deliveries (webhook_id, queued_at DESC);
 
 CREATE TABLE notification.attempts (
