@@ -42,18 +42,18 @@ export async function startServer(options = []) {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const log = []
-  child.stderr.on('data', text => log.push(String(text)))
-  const ended = new Promise(done => child.once('exit', done))
+  child.stderr.setEncoding('utf8').on('data', text => log.push(text))
+  const ended = new Promise(done => child.once('close', done))
   const cleanUp = () => {
     rmSync(home, { recursive: true, force: true })
     psql(given.database ?? 'postgres', `DROP DATABASE ${database} WITH (FORCE)`)
   }
   const url = await new Promise((ready, failed) => {
     createInterface({ input: child.stdout }).on('line', line => {
-      log.push(line)
+      log.push(line + '\n')
       if (line.startsWith('ready ')) ready(line.slice(6).trim())
     })
-    ended.then(code => failed(new Error(`the host ended with ${code}:\n${log.join('\n')}`)))
+    ended.then(code => failed(new Error(`the host ended with ${code}:\n${log.join('')}`)))
   }).catch(error => {
     cleanUp()
     throw error

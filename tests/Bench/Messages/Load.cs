@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net.WebSockets;
 using System.Text.Json;
 
 namespace FlatRender.Bench.Messages;
@@ -58,14 +57,10 @@ static class Load
 
     static async Task<Func<Task>> SocketAsync(string address)
     {
-        var socket = new ClientWebSocket();
-        await socket.ConnectAsync(new Uri(address), CancellationToken.None);
-        var buffer = new byte[1024];
+        var client = await LeanSocket.OpenAsync(new Uri(address), RawLoop.Message);
         return async () =>
         {
-            await socket.SendAsync(RawLoop.Message.AsMemory(), WebSocketMessageType.Text, true, CancellationToken.None);
-            var got = await socket.ReceiveAsync(buffer.AsMemory(), CancellationToken.None);
-            if (!buffer.AsSpan(0, got.Count).StartsWith("{\"content\":"u8)) throw new InvalidOperationException("An error came instead of an answer.");
+            if (!(await client.AskAsync()).Span.StartsWith("{\"content\":"u8)) throw new InvalidOperationException("An error came instead of an answer.");
         };
     }
 }
