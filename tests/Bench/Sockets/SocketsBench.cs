@@ -47,9 +47,8 @@ static class SocketsBench
     static async Task<Measured> MeasureAsync(string what, int sockets, int seconds, string database)
     {
         // Threads as the host has them; the bare loop, too.
-        var threads = ("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0");
-        using var server = new Part(["sockets-server", what, Text(sockets), Text(seconds), database], threads);
-        using var crowd = new Part(["sockets-crowd", await server.LineAsync(), Text(sockets)], threads);
+        using var server = new Part(["sockets-server", what, Text(sockets), Text(seconds), database]);
+        using var crowd = new Part(["sockets-crowd", await server.LineAsync(), Text(sockets)]);
         await crowd.LineAsync();
         await server.TellAsync("go");
         return JsonSerializer.Deserialize<Measured>(await server.LineAsync())!;
