@@ -61,6 +61,55 @@ public sealed partial class ComposeSpecs
             Directory.GetFiles(Path.Combine(Checkout.Root, publish.Groups[1].Value), "*.csproj").Length.ShouldBe(1, publish.Value);
     }
 
+    [Fact]
+    public async Task The_image_s_steps_make_a_host_and_a_node_that_start()
+    {
+        var root = Directory.CreateTempSubdirectory("flatrender-image-").FullName;
+        try
+        {
+            var ignored = File.ReadAllLines(Path.Combine(Checkout.Root, ".dockerignore")).Select(l => l.Replace("**/", "", StringComparison.Ordinal)).ToHashSet();
+            Copy(Checkout.Root, Path.Combine(root, "source"), ignored);
+            // Of the last stage, what installs packages for root is the distribution's; all others run as they stand, in the folders they name.
+            foreach (Match step in Step().Matches(Read("Dockerfile")[..Read("Dockerfile").LastIndexOf("FROM ", StringComparison.Ordinal)]))
+            {
+                var words = step.Groups[2].Value.Replace("\\\n", " ", StringComparison.Ordinal).Replace("/out", Path.Combine(root, "out"), StringComparison.Ordinal);
+                if (step.Groups[1].Value == "COPY")
+                {
+                    if (words.Split(' ') is [var from, var to] && from != ".") Copy(Path.Combine(Checkout.Root, from), to, ignored);
+                    continue;
+                }
+
+                // Nothing that the build starts may outlive it.
+                var alone = new Dictionary<string, string?>(Bare) { ["MSBUILDDISABLENODEREUSE"] = "1", ["UseSharedCompilation"] = "false", ["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0" };
+                using var run = Running.Start(Path.Combine(root, "source"), alone, "sh", "-ec", words);
+                var said = await run.EndAsync();
+                said.ExitCode.ShouldBe(0, $"{words}: {said}");
+            }
+
+            using var host = Running.Start("/", Bare, ["dotnet", Path.Combine(root, "out/host/FlatRender.Host.dll"), .. Dockerfile(), "--database", "Host=database"]);
+            (await host.EndAsync()).Notes.ShouldContain("FLATRENDER_API_TOKEN must be set");
+            using var node = Running.Start("/", Bare, "dotnet", Path.Combine(root, "out/node/FlatRender.NodeAgent.dll"));
+            (await node.EndAsync()).Notes.ShouldContain("--orchestrator is missing");
+            using var engine = Running.Start(Path.Combine(root, "out/node/skottie"), Bare, "node", "--input-type=module", "-e", "await import('@napi-rs/canvas')");
+            (await engine.EndAsync()).ExitCode.ShouldBe(0, "the engine's modules are there");
+        }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
+    }
+
+    static void Copy(string from, string to, HashSet<string> without)
+    {
+        Directory.CreateDirectory(to);
+        foreach (var file in Directory.GetFiles(from)) File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
+        foreach (var folder in Directory.GetDirectories(from))
+            if (!without.Contains(Path.GetFileName(folder))) Copy(folder, Path.Combine(to, Path.GetFileName(folder)), without);
+    }
+
+    [GeneratedRegex(@"(?m)^(RUN|COPY) ((?:.*\\\n)*.*)$")]
+    private static partial Regex Step();
+
     // No variable of whoever runs the tests may help.
     static readonly Dictionary<string, string?> Bare = new() { ["FLATRENDER_API_TOKEN"] = null, ["FLATRENDER_DATABASE"] = null, ["FLATRENDER_BROKER"] = null };
 
