@@ -69,4 +69,6 @@ public static class Sql
 
     /// <summary>The column's text, or null.</summary>
     public static string? Text(this NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
+
+    public static DateTimeOffset? Moment(this NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetFieldValue<DateTimeOffset>(at);
 }

@@ -24,6 +24,12 @@ public sealed class Seal(Secrets secrets, string use)
         return text;
     }
 
+    public byte[] Close(string owner, string secret) => Close(owner, Encoding.UTF8.GetBytes(secret));
+
+    /// <summary>What was sealed as a text.</summary>
+    /// <returns>As <see cref="Open"/>.</returns>
+    public string? OpenText(string owner, ReadOnlySpan<byte> text) => Open(owner, text) is { } secret ? Encoding.UTF8.GetString(secret) : null;
+
     /// <returns>Null: it was sealed with another secret, or for another owner.</returns>
     public byte[]? Open(string owner, ReadOnlySpan<byte> text)
     {

@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Encodings.Web;
 using FlatRender.Contracts;
 using FlatRender.EventStore;
@@ -80,7 +79,7 @@ sealed class KeyBook(NpgsqlDataSource database, Secrets secrets, TimeProvider cl
         var found = await database.QueryAsync("SELECT tenant_id, issued_by, scopes, sealed_secret FROM access.api_keys WHERE api_key_id = $1",
             row => (Caller: new Caller(new TenantId(row.GetGuid(0)), new UserId(row.GetGuid(1)), [], row.GetFieldValue<string[]>(2), ApiKeyId: id), Sealed: row.GetFieldValue<byte[]>(3)), cancel, id);
         // Sealed with a secret that this installation has no more: as good as gone.
-        return found is [var key] && _seal.Open($"{id}", key.Sealed) is { } secret ? (key.Caller, Encoding.UTF8.GetString(secret)) : null;
+        return found is [var key] && _seal.OpenText($"{id}", key.Sealed) is { } secret ? (key.Caller, secret) : null;
     }
 
     public async Task<bool> FirstTimeAsync(Guid key, string nonce, CancellationToken cancel)

@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
-using System.Text;
 using FlatRender.Contracts;
 using FlatRender.Foundation;
 using Npgsql;
@@ -24,7 +23,7 @@ public sealed class ApiKeys(NpgsqlDataSource database, Secrets secrets, Alongsid
         await db.RunAsync("INSERT INTO identity.tenants (tenant_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", cancel, caller.TenantId.Value, "this installation", view.CreatedAt);
         await db.RunAsync("INSERT INTO identity.api_keys (api_key_id, tenant_id, name, scopes, created_at) VALUES ($1, $2, $3, $4, $5)", cancel, view.ApiKeyId, caller.TenantId.Value, name, scopes.ToArray(), view.CreatedAt);
         await db.RunAsync("INSERT INTO access.api_keys (api_key_id, tenant_id, issued_by, scopes, sealed_secret) VALUES ($1, $2, $3, $4, $5)", cancel,
-            view.ApiKeyId, caller.TenantId.Value, caller.UserId.Value, scopes.ToArray(), _seal.Close($"{view.ApiKeyId}", Encoding.UTF8.GetBytes(secret)));
+            view.ApiKeyId, caller.TenantId.Value, caller.UserId.Value, scopes.ToArray(), _seal.Close($"{view.ApiKeyId}", secret));
         await history.AppendAsync(db, [new(view.ApiKeyId, Kind, [new ApiKeyIssued(view.ApiKeyId, caller.TenantId, scopes, by, "issued")])], by, cancel);
         await transaction.CommitAsync(cancel);
         history.Committed();
@@ -48,6 +47,6 @@ public sealed class ApiKeys(NpgsqlDataSource database, Secrets secrets, Alongsid
 
     public Task<Page<ApiKeyView>> ListAsync(TenantId tenant, int page, int size, CancellationToken cancel) => database.PageAsync(
         "api_key_id, name, scopes, created_at, revoked_at", "FROM identity.api_keys WHERE tenant_id = $1", "created_at DESC, api_key_id",
-        row => new ApiKeyView(row.GetGuid(0), row.GetString(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<DateTimeOffset>(3), row.IsDBNull(4) ? null : row.GetFieldValue<DateTimeOffset>(4)),
+        row => new ApiKeyView(row.GetGuid(0), row.GetString(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<DateTimeOffset>(3), row.Moment(4)),
         page, size, cancel, tenant.Value);
 }

@@ -20,7 +20,7 @@ public sealed class Lockout(NpgsqlDataSource database, IdentitySettings settings
                 failures = CASE WHEN f.failures + 1 >= $2 THEN 0 ELSE f.failures + 1 END,
                 locked_until = CASE WHEN f.failures + 1 >= $2 THEN $3 ELSE f.locked_until END
             RETURNING CASE WHEN failures = 0 THEN locked_until END
-            """, row => row.IsDBNull(0) ? null : (DateTimeOffset?)row.GetFieldValue<DateTimeOffset>(0), cancel, email, settings.FailuresBeforeLock, until)).Single();
+            """, row => row.Moment(0), cancel, email, settings.FailuresBeforeLock, until)).Single();
     }
 
     public Task ForgetAsync(string email, CancellationToken cancel) => database.RunAsync("DELETE FROM identity.sign_in_failures WHERE email = $1", cancel, email);

@@ -39,13 +39,17 @@ public sealed class Deliveries(NpgsqlDataSource database, Alongside history, Not
         await using var db = await database.OpenConnectionAsync(cancel);
         await using var transaction = await db.BeginTransactionAsync(cancel);
         var facts = new List<StreamFacts>();
-        var failing = (await db.QueryAsync("SELECT failing_since, disabled_at FROM notification.webhooks WHERE webhook_id = $1 FOR UPDATE", row => (Since: Webhooks.Time(row, 0), Disabled: Webhooks.Time(row, 1)), cancel, due.WebhookId)).SingleOrDefault();
+        var failing = (await db.QueryAsync("SELECT failing_since, disabled_at FROM notification.webhooks WHERE webhook_id = $1 FOR UPDATE", row => (Since: row.Moment(0), Disabled: row.Moment(1)), cancel, due.WebhookId)).SingleOrDefault();
         await db.RunAsync("INSERT INTO notification.attempts (delivery_id, attempt, at, seconds, status, error) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING", cancel, due.DeliveryId, due.Attempt, now, outcome.Seconds, outcome.Status, outcome.Error);
         var mine = await db.QueryAsync("SELECT queued_at, tried FROM notification.deliveries WHERE delivery_id = $1 AND attempts = $2 AND state = 'waiting' FOR UPDATE", row => (At: row.GetFieldValue<DateTimeOffset>(0), Tried: row.GetInt32(1)), cancel, due.DeliveryId, due.Attempt);
         if (outcome.Error is null)
         {
-            if (mine.Count > 0) await EndAsync(db, due.DeliveryId, Delivered, cancel);
-            if (mine.Count > 0) facts.Add(Of(due, new NotificationDelivered(due.DeliveryId, due.TenantId, due.WebhookId, due.Attempt, $"answered {outcome.Status}")));
+            if (mine.Count > 0)
+            {
+                await EndAsync(db, due.DeliveryId, Delivered, cancel);
+                facts.Add(Of(due, new NotificationDelivered(due.DeliveryId, due.TenantId, due.WebhookId, due.Attempt, $"answered {outcome.Status}")));
+            }
+
             if (failing.Since is not null) await db.RunAsync("UPDATE notification.webhooks SET failing_since = NULL WHERE webhook_id = $1", cancel, due.WebhookId);
         }
         else if (mine is [var it])
@@ -122,5 +126,5 @@ public sealed class Deliveries(NpgsqlDataSource database, Alongside history, Not
 
     static StreamFacts Of(Due due, object fact) => new(due.DeliveryId, Notices.DeliveryKind, [fact]);
 
-    static DeliveryView Read(NpgsqlDataReader row) => new(row.GetGuid(0), row.GetGuid(1), row.GetString(2), row.GetString(3), row.GetInt32(4), row.GetFieldValue<DateTimeOffset>(5), Webhooks.Time(row, 6));
+    static DeliveryView Read(NpgsqlDataReader row) => new(row.GetGuid(0), row.GetGuid(1), row.GetString(2), row.GetString(3), row.GetInt32(4), row.GetFieldValue<DateTimeOffset>(5), row.Moment(6));
 }

@@ -94,7 +94,7 @@ public sealed class Notices(NpgsqlDataSource database, Vocabulary vocabulary, Al
 
     public Task<Page<Notice>> ListAsync(Caller caller, bool unread, int page, int size, CancellationToken cancel) => database.PageAsync("n.notice::text, r.read_at",
         "FROM notification.notices n LEFT JOIN notification.read_marks r ON r.user_id = n.user_id AND r.notice_id = n.notice_id WHERE n.tenant_id = $1 AND n.user_id = $2 AND (NOT $3 OR r.read_at IS NULL)", "n.at DESC, n.notice_id",
-        row => JsonSerializer.Deserialize<Notice>(row.GetString(0), Wire.Json)! with { ReadAt = row.IsDBNull(1) ? null : row.GetFieldValue<DateTimeOffset>(1) }, page, size, cancel, caller.TenantId.Value, caller.UserId.Value, unread);
+        row => JsonSerializer.Deserialize<Notice>(row.GetString(0), Wire.Json)! with { ReadAt = row.Moment(1) }, page, size, cancel, caller.TenantId.Value, caller.UserId.Value, unread);
 
     /// <param name="id">Null: all there are.</param>
     /// <returns>False: the person has no such notice.</returns>

@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
-using System.Text;
 using FlatRender.Contracts;
 using FlatRender.Foundation;
 using Npgsql;
@@ -38,7 +37,7 @@ public sealed class Webhooks(NpgsqlDataSource database, Secrets secrets, Notific
         var added = await db.RunAsync($"""
             INSERT INTO notification.webhooks (webhook_id, tenant_id, url, events, created_at, sealed_secret)
             SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT count(*) FROM notification.webhooks WHERE tenant_id = $2) < {Most}
-            """, cancel, view.WebhookId, tenant.Value, view.Url, view.Events.ToArray(), view.CreatedAt, _seal.Close($"{view.WebhookId}", Encoding.UTF8.GetBytes(secret)));
+            """, cancel, view.WebhookId, tenant.Value, view.Url, view.Events.ToArray(), view.CreatedAt, _seal.Close($"{view.WebhookId}", secret));
         await transaction.CommitAsync(cancel);
         return added == 1 ? view : null;
     }
@@ -55,9 +54,7 @@ public sealed class Webhooks(NpgsqlDataSource database, Secrets secrets, Notific
         (await database.QueryAsync($"UPDATE notification.webhooks SET disabled_at = NULL, failing_since = NULL WHERE webhook_id = $1 AND tenant_id = $2 RETURNING {Columns}", Read, cancel, id, tenant.Value)).SingleOrDefault();
 
     /// <returns>Null: sealed with a secret that this installation has no more.</returns>
-    public string? Unsealed(Guid id, byte[] secret) => _seal.Open($"{id}", secret) is { } open ? Encoding.UTF8.GetString(open) : null;
+    public string? Unsealed(Guid id, byte[] secret) => _seal.OpenText($"{id}", secret);
 
-    static WebhookView Read(NpgsqlDataReader row) => new(row.GetGuid(0), row.GetString(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<DateTimeOffset>(3), Time(row, 4), Time(row, 5));
-
-    internal static DateTimeOffset? Time(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetFieldValue<DateTimeOffset>(at);
+    static WebhookView Read(NpgsqlDataReader row) => new(row.GetGuid(0), row.GetString(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<DateTimeOffset>(3), row.Moment(4), row.Moment(5));
 }

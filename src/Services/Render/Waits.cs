@@ -97,5 +97,5 @@ sealed partial class FarmState
     static Task<List<Undone>> UndoneAsync(NpgsqlConnection db, JobId id, CancellationToken cancel) => db.QueryAsync(
         "SELECT kind, chunk, first, count, state = 'leased', node_id, not_before, avoid, last_failure FROM render.tasks WHERE job_id = $1 AND state <> 'done' ORDER BY kind <> 'validate', chunk",
         row => new Undone(row.GetString(0), row.GetInt32(1), row.GetInt32(2), row.GetInt32(3), row.GetBoolean(4), row.IsDBNull(5) ? null : row.GetGuid(5),
-            row.GetFieldValue<DateTimeOffset>(6), row.GetFieldValue<Guid[]>(7), row.IsDBNull(8) ? null : row.GetString(8)), cancel, id.Value);
+            row.GetFieldValue<DateTimeOffset>(6), row.GetFieldValue<Guid[]>(7), row.Text(8)), cancel, id.Value);
 }

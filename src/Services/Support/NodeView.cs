@@ -73,7 +73,7 @@ public sealed partial class NodeView(NpgsqlDataSource database, Vocabulary vocab
         FROM support.node_view n FULL JOIN support.node_view_lives l ON l.node_id = n.node_id
         ORDER BY greatest(n.last_at, l.changed_at) DESC, 1
         """, row => new NodeRecord(new NodeId(row.GetGuid(0)), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4), row.GetFieldValue<DateTimeOffset>(5),
-            row.IsDBNull(6) ? null : row.GetFieldValue<DateTimeOffset>(6), row.IsDBNull(7) ? null : new JobId(row.GetGuid(7)), row.IsDBNull(8) ? null : LifeOf(row, 8)), cancel);
+            row.Moment(6), row.IsDBNull(7) ? null : new JobId(row.GetGuid(7)), row.IsDBNull(8) ? null : LifeOf(row, 8)), cancel);
 
     static bool Tells(Type type) => type == typeof(JobRendering) || type == typeof(JobDone) || type == typeof(JobFailed) || type == typeof(JobCancelled);
 
