@@ -78,7 +78,7 @@ public sealed partial class AwaySpecs : IAsyncLifetime
     {
         if (call.Template.StartsWith("/v1/support", StringComparison.Ordinal)) token = Server.OwnerToken;
         else if (ForNodes(call.Template)) token = Server.NodeToken;
-        using var http = new HttpClient { BaseAddress = new Uri(_server.Url) };
+        using var http = _server.Http();
         using var request = new HttpRequestMessage(new HttpMethod(call.Method), Address(call));
         request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
         if (call.Method is "POST" or "PUT") request.Content = new StringContent(Body(call, template), Encoding.UTF8, call.Type);

@@ -11,7 +11,7 @@ public sealed class ErrorSpecs(Server server) : IClassFixture<Server>
 {
     async Task<ErrorBody> FailAsync(int status, string code, HttpRequestMessage request, string? token = Server.OwnerToken)
     {
-        using var http = new HttpClient { BaseAddress = new Uri(server.Url) };
+        using var http = server.Http();
         if (token is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         using var answer = await http.SendAsync(request);
         var text = await answer.Content.ReadAsStringAsync();
@@ -96,7 +96,7 @@ public sealed class ErrorSpecs(Server server) : IClassFixture<Server>
         await strict.InitializeAsync();
         try
         {
-            using var http = new HttpClient { BaseAddress = new Uri(strict.Url) };
+            using var http = strict.Http();
             for (var i = 0; i < 30; i++) (await LoginAsync()).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
             using var refused = await LoginAsync();
             ((int)refused.StatusCode).ShouldBe(429);
@@ -133,7 +133,7 @@ public sealed class ErrorSpecs(Server server) : IClassFixture<Server>
     [Fact]
     public async Task A_page_of_another_site_may_not_call()
     {
-        using var http = new HttpClient { BaseAddress = new Uri(server.Url) };
+        using var http = server.Http();
         using var answer = await http.SendAsync(new HttpRequestMessage(HttpMethod.Options, "/v1/renders") { Headers = { { "Origin", "https://evil.example" }, { "Access-Control-Request-Method", "GET" } } });
         answer.Headers.Contains("Access-Control-Allow-Origin").ShouldBeFalse();
     }

@@ -109,7 +109,7 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
 
     async Task<(int Status, string Body)> TryAsync(Call call, string? token, Victim victim, Signer? signer = null)
     {
-        using var http = new HttpClient { BaseAddress = new Uri(server.Url) };
+        using var http = server.Http();
         using var request = new HttpRequestMessage(new HttpMethod(call.Method), victim.Address(call.Template));
         if (token is not null) request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
         if (call.Method is "POST" or "PUT") request.Content = new StringContent(Body(call.Template), Encoding.UTF8, call.Type);

@@ -83,6 +83,9 @@ public sealed class Server : IAsyncLifetime
         await StartAsync();
     }
 
+    /// <summary>A bare client. A body that says <c>Expect: 100-continue</c> waits for its answer as long as it takes: on a busy machine a client that waits a second sends all of it after all, and the refusal is lost among bytes that nobody reads.</summary>
+    public HttpClient Http() => new(new SocketsHttpHandler { Expect100ContinueTimeout = Timeout.InfiniteTimeSpan }) { BaseAddress = new Uri(Url), Timeout = TimeSpan.FromSeconds(60) };
+
     public Client Anonymous() => new(Url, null, Contract);
     public Client Owner() => new(Url, OwnerToken, Contract);
     public Client With(string token) => new(Url, token, Contract);

@@ -185,7 +185,7 @@ public sealed class SignedCallSpecs(Server server) : IClassFixture<Server>
         var program = await Signer.IssueAsync(server, await server.RegisterAsync(), Permission.RendersRead, Permission.RendersWrite);
         var call = program.Signed(Post($"/v1/renders/{Ids.New()}/cancel", $"{{\"reason\":\"{new string('x', 9 << 20)}\"}}"));
         call.Headers.ExpectContinue = true;
-        using var http = new HttpClient { BaseAddress = new Uri(server.Url) };
+        using var http = server.Http();
         using var answer = await http.SendAsync(call);
         answer.StatusCode.ShouldBe(HttpStatusCode.RequestEntityTooLarge);
         (await answer.Content.ReadAsStringAsync()).ShouldContain("\"TOO_LARGE\"");
