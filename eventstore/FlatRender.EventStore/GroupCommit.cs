@@ -98,6 +98,11 @@ public sealed class GroupCommit : ICommit, IAsyncDisposable
             // One bad unit harms no other: each is tried alone, and the bad one's failure goes to its own owner.
             foreach (var p in batch) await CommitAsync(append, [p]);
         }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.DeadlockDetected)
+        {
+            // Another engine locks its fact first and the stream's row last: what it has half written will be there when the owner looks again.
+            batch[0].Done.SetResult(false);
+        }
         catch (Exception e)
         {
             foreach (var p in batch) p.Done.TrySetException(e);
