@@ -44,23 +44,27 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
 
         // The peer before, between and after: the machine may be busier at one moment than at another.
         var before = await _peer.RunAsync(_seconds);
-        var append = await AppendAsync();
-        var (memory, memoryCpu, memoryOwn) = await TransitionsAsync("memory", cpu);
+        var append = await AppendAsync(cpu);
+        var memory = await TransitionsAsync("memory", cpu);
         var between = await _peer.RunAsync(_seconds);
-        (double PerSecond, double Cpu, double Own)? broker = rabbit is null ? null : await TransitionsAsync(rabbit, cpu);
+        var broker = rabbit is null ? null : await TransitionsAsync(rabbit, cpu);
         var after = rabbit is null ? between : await _peer.RunAsync(_seconds);
         double peer = (before + between) / 2, brokerPeer = (between + after) / 2;
 
         figures.Add("pgbench_tps", peer, $"pgbench, {PgBench.Clients} clients, one update and one insert a transaction, mean of before and after");
-        figures.Add("append_per_s", append, "bare store: one fact, its memory and the chain hash a unit, 64 streams at once");
-        figures.Add("append_vs_pgbench", append / peer, "", "4");
-        figures.Add("transition_memory_per_s", memory, $"facts through bus, machine, store, relay and agenda in one process, {House.Lanes} renders in flight");
-        figures.Add("transition_memory_vs_pgbench", memory / peer, "", "2");
-        figures.Add("cpu_ms_per_transition", memoryCpu, cpu.SeesDatabase ? "client and database together, in memory mode" : "client only: the database is not on this machine", "< 0.4");
-        figures.Add("cpu_ms_per_transition_client", memoryOwn, "of these, in this process");
+        figures.Add("append_per_s", append.PerSecond, "bare store: one fact, its memory and the chain hash a unit, 64 streams at once");
+        figures.Add("append_vs_pgbench", append.PerSecond / peer, "", "4");
+        figures.Add("append_cpu_ms", append.CpuMs, cpu.SeesDatabase ? "processor time a unit, client and database together" : "processor time a unit, client only: the database is not on this machine");
+        figures.Add("append_cpu_ms_client", append.OwnMs, "of these, in this process");
+        figures.Add("append_units_per_commit", append.UnitsPerCommit, "how many units went into one commit");
+        figures.Add("transition_memory_per_s", memory.PerSecond, $"facts through bus, machine, store, relay and agenda in one process, {House.Lanes} renders in flight");
+        figures.Add("transition_memory_vs_pgbench", memory.PerSecond / peer, "", "2");
+        figures.Add("cpu_ms_per_transition", memory.CpuMs, cpu.SeesDatabase ? "client and database together, in memory mode" : "client only: the database is not on this machine", "< 0.4");
+        figures.Add("cpu_ms_per_transition_client", memory.OwnMs, "of these, in this process");
+        figures.Add("transition_units_per_commit", memory.UnitsPerCommit, "how many went into one commit, in memory mode");
         figures.Add("transition_rabbit_per_s", broker?.PerSecond, rabbit is null ? "not measured: FLATRENDER_TEST_RABBITMQ is not set" : "the same over RabbitMQ");
         figures.Add("transition_rabbit_vs_pgbench", broker?.PerSecond / brokerPeer, "", "0.7");
-        figures.Add("cpu_ms_per_transition_rabbit", broker?.Cpu, cpu.SeesBroker ? "client, database and broker together" : "without the broker, which is not on this machine", "< 0.9");
+        figures.Add("cpu_ms_per_transition_rabbit", broker?.CpuMs, cpu.SeesBroker ? "client, database and broker together" : "without the broker, which is not on this machine", "< 0.9");
         await RelayAsync();
         await HistoryAsync(cpu);
 
@@ -76,7 +80,7 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
     }
 
     /// <returns>Units a second, each one fact on a stream of its own kind of life.</returns>
-    async Task<double> AppendAsync()
+    async Task<Pace> AppendAsync(Cpu cpu)
     {
         await using var house = await House.OpenAsync(source, "memory", relay: false, new Watch());
         var commit = house.Get<GroupCommit>();
@@ -99,13 +103,13 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
                 }
             }
         })).ToArray();
-        var rate = await RateAsync(() => Task.FromResult(Volatile.Read(ref units)));
+        var pace = await RateAsync(() => Task.FromResult(Volatile.Read(ref units)), cpu, house.Get<EventStore.Tally>());
         await stop.CancelAsync();
         await Task.WhenAll(writers);
-        return rate;
+        return pace;
     }
 
-    async Task<(double PerSecond, double CpuMs, double OwnMs)> TransitionsAsync(string broker, Cpu cpu)
+    async Task<Pace> TransitionsAsync(string broker, Cpu cpu)
     {
         var watch = new Watch();
         // What earlier measurements left is not of this one.
@@ -113,11 +117,9 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
         await ExecuteAsync("DELETE FROM eventstore.agenda");
         await using var house = await House.OpenAsync(source, broker, relay: true, watch);
         for (var i = 0; i < House.Lanes; i++) await house.Get<IBus>().Publish(Lives.Submission(new JobId(Ids.New())));
-        double began = 0, used = 0, beganOwn = 0, own = 0;
-        long first = 0, last = 0;
-        var rate = await RateAsync(HeadAsync, () => (began, beganOwn) = (cpu.Seconds(), Cpu.OwnSeconds()), () => (used, own) = (cpu.Seconds() - began, Cpu.OwnSeconds() - beganOwn), (from, to) => (first, last) = (from, to));
+        var pace = await RateAsync(HeadAsync, cpu, house.Get<EventStore.Tally>());
         watch.Closed = true;
-        return (rate, used * 1000 / Math.Max(1, last - first), own * 1000 / Math.Max(1, last - first));
+        return pace;
     }
 
     /// <summary>Latency from commit to consumer while nothing else goes on; then how fast a backlog goes out.</summary>
@@ -202,20 +204,22 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
 
     const string JobViews = Gateway.JobViews.ProjectionName;
 
-    /// <summary>Counts a second over the measured time, after a while to warm up.</summary>
-    async Task<double> RateAsync(Func<Task<long>> count, Action? begin = null, Action? end = null, Action<long, long>? counted = null)
+    /// <summary>What was counted over the measured time, after a while to warm up.</summary>
+    async Task<Pace> RateAsync(Func<Task<long>> count, Cpu cpu, EventStore.Tally tally)
     {
         // By work, not by time: compiled code settles only after some ten thousand steps, and on a busy machine that takes its time.
         var (cold, patience) = (await count(), _clock.GetTimestamp());
         while (await count() - cold < (quick ? 6_000 : 40_000) && _clock.GetElapsedTime(patience) < TimeSpan.FromSeconds(quick ? 20 : 90)) await Task.Delay(TimeSpan.FromMilliseconds(20), _clock);
-        begin?.Invoke();
+        var (used, own, units, batches) = (cpu.Seconds(), Cpu.OwnSeconds(), tally.Units, tally.Batches);
         var (from, first) = (_clock.GetTimestamp(), await count());
         await Task.Delay(TimeSpan.FromSeconds(_seconds), _clock);
-        var (last, took) = (await count(), _clock.GetElapsedTime(from));
-        end?.Invoke();
-        counted?.Invoke(first, last);
-        return (last - first) / took.TotalSeconds;
+        var (done, took) = (Math.Max(1, await count() - first), _clock.GetElapsedTime(from).TotalSeconds);
+        return new(done / took, (cpu.Seconds() - used) * 1000 / done, (Cpu.OwnSeconds() - own) * 1000 / done, (tally.Units - units) / (double)Math.Max(1, tally.Batches - batches));
     }
+
+    /// <param name="CpuMs">Processor time for one, of all processes.</param>
+    /// <param name="OwnMs">Of these, this process's.</param>
+    sealed record Pace(double PerSecond, double CpuMs, double OwnMs, double UnitsPerCommit);
 
     Task<long> HeadAsync() => ScalarAsync<long>("SELECT coalesce(max(seq_id), 0) FROM eventstore.mt_events");
     Task<long> RelayedAsync() => ScalarAsync<long>("SELECT last_seq_id FROM eventstore.mt_event_progression WHERE name = 'relay'");
