@@ -12,6 +12,8 @@ public enum Offered { Taken, Busy, Draining }
 /// <summary>A render node: the door, the slots and the line home, put together.</summary>
 public sealed class Agent : IAsyncDisposable
 {
+    const int EngineStarts = 3;
+
     readonly WebApplication _app;
     readonly Workshop _shop;
     readonly Home _home;
@@ -52,17 +54,17 @@ public sealed class Agent : IAsyncDisposable
         var id = HomeFolder.Identity(settings.Home);
         var home = new Home(settings.Orchestrators, settings.Token, id, clock);
         var shop = new Workshop(settings, confinement, new Ffmpeg(confinement, clock), new Files(home, Path.Combine(settings.Home, "files"), (long)settings.CacheMb << 20, clock), clock);
+        var app = Build(settings);
         // Each engine tells its digest once; that child then waits, warm, for the first task.
         var spares = new List<Engine>();
         var digests = new Dictionary<string, string>();
         foreach (var (name, script) in settings.Engines)
         {
             var folder = Directory.CreateDirectory(Path.Combine(settings.Home, "scratch", $"spare-{name}")).FullName;
-            var engine = await Engine.Start(name, script, folder, settings.Limits, confinement, clock, ct);
+            var engine = await StartEngine(name, script, folder, shop, confinement, app.Logger, ct);
             digests[name] = engine.Digest;
             spares.Add(engine);
         }
-        var app = Build(settings);
         var registration = new NodeRegistration(id, settings.Name, "", settings.Slots, [.. settings.Tags, .. confinement.Tags], digests, typeof(Agent).Assembly.GetName().Version?.ToString(3) ?? "0");
         var agent = new Agent(app, shop, home, claim, registration, spares);
         foreach (var unused in spares.Skip(settings.Slots)) await unused.DisposeAsync();
@@ -71,6 +73,22 @@ public sealed class Agent : IAsyncDisposable
         agent.Registration = registration with { Url = settings.Url ?? Reachable(agent.Address) };
         agent._reports.Begin();
         return agent;
+    }
+
+    // One that dies while it comes up may have been struck from outside, as any child may: the node is not lost for that. One that dies each time is broken, and so is the node.
+    static async Task<Engine> StartEngine(string name, string script, string folder, Workshop shop, Confinement confinement, ILogger log, CancellationToken ct)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await Engine.Start(name, script, folder, shop.Settings.Limits, confinement, shop.Clock, ct);
+            }
+            catch (EngineFault fault) when (fault.Code == "ENGINE_CRASHED" && attempt < EngineStarts)
+            {
+                log.LogWarning("{Fault} It is started again", fault.Message);
+            }
+        }
     }
 
     /// <summary>"Every address" is where we listen, not where others find us.</summary>
