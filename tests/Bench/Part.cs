@@ -27,6 +27,9 @@ sealed class Part : IDisposable
         throw new InvalidOperationException($"{_what}, a process of the benchmark, has ended: {_process.ExitCode}.");
     }
 
+    /// <summary>In such a process: what it is told. A console is read by a thread that waits; one of the pool's would be missing from what is measured.</summary>
+    public static Task<string?> HearAsync() => Task.Factory.StartNew(Console.In.ReadLine, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
     public async Task TellAsync(string line)
     {
         await _process.StandardInput.WriteLineAsync(line);

@@ -7,7 +7,7 @@ using FlatRender.NodeAgent.Work;
 namespace FlatRender.NodeAgent;
 
 /// <summary>What became of an offered task.</summary>
-public enum Offered { Taken, Busy, Draining }
+public enum Offered { Taken, Busy, Unfit, Draining }
 
 /// <summary>A render node: the door, the slots and the line home, put together.</summary>
 public sealed class Agent : IAsyncDisposable
@@ -115,6 +115,20 @@ public sealed class Agent : IAsyncDisposable
         return builder.Build();
     }
 
+    /// <summary>Why the node can take nothing new now; null: it can. Its segments, manifests and films need room on the disk: a node without any would fail at every piece it is given, and bring each render nearer to its end.</summary>
+    public string? Unfit()
+    {
+        try
+        {
+            var (free, needed) = (new DriveInfo(_shop.Settings.Home).AvailableFreeSpace >> 20, _shop.Settings.MinFreeMb);
+            return free < needed ? $"its disk is full ({free} MB are free, {needed} MB are needed)" : null;
+        }
+        catch (IOException e)
+        {
+            return $"its folder cannot be looked at ({e.Message})";
+        }
+    }
+
     /// <summary>Takes a task if a slot is free. The same lease offered again (its answer was lost) is the same task.</summary>
     public Offered Offer(NodeTask task)
     {
@@ -122,6 +136,7 @@ public sealed class Agent : IAsyncDisposable
         {
             if (_running.Any(r => r?.Task.LeaseId == task.LeaseId && r.Task.Epoch == task.Epoch)) return Offered.Taken;
             if (_draining) return Offered.Draining;
+            if (Unfit() is not null) return Offered.Unfit;
             var free = Array.IndexOf(_running, null);
             // The warm engine of a slot is worth more than the order of slots.
             if (free < 0) return Offered.Busy;

@@ -9,17 +9,22 @@ public sealed record Loaded(double Seconds, long Answers, long Errors, double P5
 /// <summary>So many who ask, and ask again when they have their answer.</summary>
 static class Load
 {
-    /// <summary>Prints "there", waits for a line, then asks for so long, and prints what came of it.</summary>
+    /// <summary>Prints "there"; from the next line it hears on it asks, and prints "warm" when it is; from the one after that it asks for so long, and prints what came of it.</summary>
     public static async Task RunAsync(IReadOnlyList<Func<Task>> ask, int seconds)
     {
         Console.WriteLine("there");
-        await Console.In.ReadLineAsync();
-        // Once, to be warm.
-        await AskAsync(ask, Math.Max(1, seconds / 3));
-        Console.WriteLine(JsonSerializer.Serialize(await AskAsync(ask, seconds)));
+        await Part.HearAsync();
+        var told = false;
+        var warming = AskAsync(ask, _ => !Volatile.Read(ref told));
+        await Warm.UpAsync();
+        Console.WriteLine("warm");
+        await Part.HearAsync();
+        Volatile.Write(ref told, true);
+        await warming;
+        Console.WriteLine(JsonSerializer.Serialize(await AskAsync(ask, since => since.TotalSeconds < seconds)));
     }
 
-    static async Task<Loaded> AskAsync(IReadOnlyList<Func<Task>> ask, int seconds)
+    static async Task<Loaded> AskAsync(IReadOnlyList<Func<Task>> ask, Func<TimeSpan, bool> goOn)
     {
         var clock = TimeProvider.System;
         var from = clock.GetTimestamp();
@@ -28,7 +33,7 @@ static class Load
         {
             var mine = new List<double>(4096);
             taken.Add(mine);
-            while (clock.GetElapsedTime(from).TotalSeconds < seconds)
+            while (goOn(clock.GetElapsedTime(from)))
             {
                 var since = clock.GetTimestamp();
                 try

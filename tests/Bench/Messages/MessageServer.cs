@@ -42,7 +42,7 @@ static class MessageServer
         service.Map(app);
         await app.StartAsync();
         Console.WriteLine(app.Urls.Single().Replace("http", "ws", StringComparison.Ordinal) + "/ws/v1/messages");
-        await Console.In.ReadLineAsync();
+        await Warm.AnswerAsync();
         File.Delete(file);
     }
 }

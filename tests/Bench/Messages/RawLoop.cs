@@ -11,6 +11,9 @@ namespace FlatRender.Bench.Messages;
 static class RawLoop
 {
     const int Channels = 4;
+    const string Asked = "asked";
+
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     static readonly byte[] Content = Encoding.UTF8.GetBytes($$"""{"player":"{{Guid.Empty}}","mode":"team-deathmatch"}""");
 
@@ -31,7 +34,7 @@ static class RawLoop
         };
         await channel.BasicConsumeAsync(queue, autoAck: true, consumer);
         Console.WriteLine("there");
-        await Console.In.ReadLineAsync();
+        await Warm.AnswerAsync();
     }
 
     /// <summary>So many loops over one connection, each with a reply queue of its own, as the gateway's sockets have.</summary>
@@ -48,13 +51,14 @@ static class RawLoop
     static async Task<Func<Task>> LoopAsync((IChannel Out, IChannel In, SemaphoreSlim Turn) at, string exchange)
     {
         var queue = Ids.New().ToString();
-        TaskCompletionSource? waiting = null;
+        TaskCompletionSource<byte[]>? waiting = null;
         await at.In.QueueDeclareAsync(queue, durable: false, exclusive: true, autoDelete: true);
         await at.In.QueueBindAsync(queue, MessageRoute.Responses, queue);
         var consumer = new AsyncEventingBasicConsumer(at.In);
-        consumer.ReceivedAsync += (_, _) =>
+        consumer.ReceivedAsync += (_, answer) =>
         {
-            waiting!.SetResult();
+            // Whoever does this by hand does no less: the answer is to the question, it is kept, and nobody waits for ever for one that is lost.
+            if (answer.BasicProperties.CorrelationId == Asked) waiting!.TrySetResult(answer.Body.ToArray());
             return Task.CompletedTask;
         };
         await at.In.BasicConsumeAsync(queue, autoAck: true, consumer);
@@ -66,8 +70,8 @@ static class RawLoop
                 ContentType = "application/json",
                 DeliveryMode = DeliveryModes.Persistent,
                 ReplyTo = queue,
-                CorrelationId = "asked",
-                Expiration = 30_000.ToString(CultureInfo.InvariantCulture),
+                CorrelationId = Asked,
+                Expiration = Patience.TotalMilliseconds.ToString(CultureInfo.InvariantCulture),
                 Headers = new Dictionary<string, object?> { ["om_routing_key"] = "echo", ["om_request_url"] = "echo", ["om_permissions"] = "", ["om_user_id"] = "" },
             };
             await at.Turn.WaitAsync();
@@ -80,7 +84,7 @@ static class RawLoop
                 at.Turn.Release();
             }
 
-            await waiting.Task;
+            if (!(await waiting.Task.WaitAsync(Patience)).AsSpan().StartsWith("{\"content\":"u8)) throw new InvalidOperationException("What came is no answer.");
         };
     }
 

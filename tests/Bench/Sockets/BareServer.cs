@@ -31,7 +31,7 @@ static class BareServer
         await app.StartAsync();
         var before = Measured.Memory();
         Console.WriteLine(app.Urls.Single() + "/ws");
-        await Console.In.ReadLineAsync();
+        await Part.HearAsync();
 
         var message = new byte[300];
         Array.Fill(message, (byte)'x');
@@ -48,7 +48,7 @@ static class BareServer
                 }
         });
         Console.WriteLine(JsonSerializer.Serialize(await Measured.OfAsync(seconds, sockets, before, () => Volatile.Read(ref sent))));
-        await Console.In.ReadLineAsync();
+        await Part.HearAsync();
         GC.KeepAlive(telling);
     }
 }

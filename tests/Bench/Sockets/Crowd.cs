@@ -15,7 +15,7 @@ static class Crowd
             open.AddRange(await Task.WhenAll(some.Select(n => ConnectAsync(at[n % at.Length]))));
         Console.WriteLine("there");
         foreach (var socket in open) _ = ReadAsync(socket);
-        await Console.In.ReadLineAsync();
+        await Part.HearAsync();
     }
 
     static async Task<Socket> ConnectAsync(Uri at)

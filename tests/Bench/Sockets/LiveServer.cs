@@ -58,7 +58,7 @@ static class LiveServer
         foreach (var job in jobs) await streams.AppendAsync(job.Value, "render_job", 0, [Queued(job), new JobRendering(job, 1, 0, null, DateTimeOffset.UnixEpoch, "began")], "bench", CancellationToken.None);
         var before = Measured.Memory();
         Console.WriteLine(string.Join(' ', jobs.Select(j => $"{app.Urls.Single()}/ws/v1/render/{j}?token={Token}")));
-        await Console.In.ReadLineAsync();
+        await Part.HearAsync();
 
         var stop = new CancellationTokenSource();
         var farm = Task.Run(() => TellAsync(app.Services.GetRequiredService<IBus>(), jobs, stop.Token));
@@ -66,7 +66,7 @@ static class LiveServer
         var measured = await Measured.OfAsync(seconds, sockets, before, () => tally.Told);
         var latencies = await LatenciesAsync(app.Urls.Single(), streams, jobs);
         Console.WriteLine(JsonSerializer.Serialize(measured with { P50 = latencies[latencies.Length / 2], P99 = latencies[latencies.Length * 99 / 100] }));
-        await Console.In.ReadLineAsync();
+        await Part.HearAsync();
         await stop.CancelAsync();
         await farm;
     }

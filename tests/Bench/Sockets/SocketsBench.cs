@@ -75,12 +75,13 @@ public sealed record Measured(double Seconds, double CpuSeconds, long Messages, 
         return (GC.GetTotalMemory(forceFullCollection: true), Environment.WorkingSet);
     }
 
-    /// <summary>Around what happens in so many seconds, once the code is warm: by work, not by time, as a busy machine takes its time.</summary>
+    /// <summary>Around what happens in so many seconds, once all are told and the code is warm: by work, not by time, as a busy machine takes its time.</summary>
     public static async Task<Measured> OfAsync(int seconds, int sockets, (long Heap, long Resident) before, Func<long> messages)
     {
         var clock = TimeProvider.System;
         var patience = clock.GetTimestamp();
         while (messages() < Math.Max(10_000, sockets * 4L) && clock.GetElapsedTime(patience) < TimeSpan.FromSeconds(60)) await Task.Delay(TimeSpan.FromMilliseconds(50), clock);
+        await Warm.UpAsync();
         var (from, cpu, first) = (clock.GetTimestamp(), Cpu.OwnSeconds(), messages());
         await Task.Delay(TimeSpan.FromSeconds(seconds), clock);
         var (took, used, sent) = (clock.GetElapsedTime(from).TotalSeconds, Cpu.OwnSeconds() - cpu, messages() - first);
