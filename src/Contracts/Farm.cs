@@ -83,7 +83,8 @@ public sealed record FarmView(IReadOnlyList<FarmNodeView> Nodes, IReadOnlyList<S
 /// <param name="State">registered, ready, draining, quarantined, lost or left.</param>
 /// <param name="Crashes">Of engines, in all.</param>
 /// <param name="Reason">Of its state.</param>
-public sealed record FarmNodeView(NodeId NodeId, string Name, string Url, string State, string Reason, int Slots, int Busy, IReadOnlyList<string> Tags, IReadOnlyList<string> Engines, string Version, DateTimeOffset LastSeen, long Crashes, IReadOnlyList<LeaseView> Leases);
+/// <param name="Unfit">Why it can take nothing new now, though it is there; null: it can.</param>
+public sealed record FarmNodeView(NodeId NodeId, string Name, string Url, string State, string Reason, int Slots, int Busy, IReadOnlyList<string> Tags, IReadOnlyList<string> Engines, string Version, DateTimeOffset LastSeen, long Crashes, IReadOnlyList<LeaseView> Leases, string? Unfit = null);
 
 public sealed record LeaseView(JobId JobId, string Kind, int Chunk, int First, int Count, int Epoch, LeaseId LeaseId, DateTimeOffset Since, DateTimeOffset Until);
 

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace FlatRender.Contracts;
 
 // The orchestrator (render service) calls the agent, signed with the shared secret:
-//   POST   /v1/tasks                   NodeTask      -> 202 | 409 no free slot | 410 draining | 400
+//   POST   /v1/tasks                   NodeTask      -> 202 | 409 no free slot, or unfit | 410 draining | 400
 //   DELETE /v1/tasks/{lease_id}                      -> 204 | 404
 //   GET    /v1/status                                -> NodeStatus
 //   POST   /v1/drain                                 -> 202
@@ -24,7 +24,8 @@ public sealed record NodeRegistration(NodeId NodeId, string Name, string Url, in
 
 public sealed record NodeWelcome(double HeartbeatSeconds);
 
-public sealed record NodeHeartbeat(IReadOnlyList<TaskProgress> Tasks, long MemoryBytes);
+/// <param name="Unfit">Why the node can take nothing new now (its disk is full), as a person would say it; null: it can. What it works on goes on.</param>
+public sealed record NodeHeartbeat(IReadOnlyList<TaskProgress> Tasks, long MemoryBytes, string? Unfit = null);
 
 /// <param name="Done">Frames done of this task.</param>
 public sealed record TaskProgress(LeaseId LeaseId, int Epoch, int Done);

@@ -47,6 +47,17 @@ public sealed class DoorSpecs(SharedFarm shared) : IClassFixture<SharedFarm>
     }
 
     [Fact]
+    public async Task A_node_without_room_on_its_disk_takes_nothing_and_says_so()
+    {
+        // No disk has two pebibytes free.
+        await using var full = await Farm.Start(minFreeMb: int.MaxValue);
+        var task = JsonSerializer.SerializeToUtf8Bytes<NodeTask>(full.Rendering(Farm.Film(64, 64, 2), full.Template(new { name = "no room" }), 0, 2), Wire.Json);
+        Refused(await full.Host.Call(full.Node, HttpMethod.Post, "/v1/tasks", task), HttpStatusCode.Conflict, "UNFIT");
+        (await full.Host.Beats.Reader.ReadAsync()).Unfit!.ShouldMatch(@"^its disk is full \(\d+ MB are free, 2147483647 MB are needed\)$");
+        (await _farm.Host.Beats.Reader.ReadAsync()).Unfit.ShouldBeNull("another has room");
+    }
+
+    [Fact]
     public async Task A_call_has_at_most_a_mebibyte()
     {
         var (host, node) = (_farm.Host, _farm.Node);

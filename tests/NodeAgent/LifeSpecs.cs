@@ -33,6 +33,20 @@ public sealed class LifeSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_engine_that_is_struck_while_the_node_comes_up_is_started_again()
+    {
+        var once = Path.Combine(_farm.Folder, "once.mjs");
+        await File.WriteAllTextAsync(once, $$"""
+            import { existsSync, writeFileSync } from 'node:fs'
+            if (!existsSync('{{once}}.struck')) { writeFileSync('{{once}}.struck', ''); process.exit(1) }
+            await import('{{Path.Combine(AppContext.BaseDirectory, "engines", "faulty.mjs")}}')
+            """);
+        await using var farm = await Farm.Start(slots: 1, engine: ("once", once));
+        farm.Agent.Registration.Engines.Keys.ShouldBe(["faulty", "once"], ignoreOrder: true);
+        File.Exists(once + ".struck").ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task What_a_node_reports_belongs_to_the_trace_of_the_render_it_works_for()
     {
         const string trace = "0af7651916cd43dd8448eb211c80319c";

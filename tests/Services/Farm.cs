@@ -90,7 +90,7 @@ sealed class Farm
     public async Task PassAsync(TimeSpan time, params NodeId[] beating)
     {
         Clock.Advance(time);
-        foreach (var node in beating) (await Nodes.SeenAsync(node, default)).Known.ShouldBeTrue();
+        foreach (var node in beating) (await Nodes.SeenAsync(node, null, default)).Known.ShouldBeTrue();
     }
 
     public Task<List<T>> QueryAsync<T>(string sql, Func<Npgsql.NpgsqlDataReader, T> row, params object?[] values) => _database.Source.QueryAsync(sql, row, default, values);

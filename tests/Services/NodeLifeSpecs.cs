@@ -32,7 +32,7 @@ public sealed class NodeLifeSpecs(FarmDatabase database) : IClassFixture<FarmDat
         (await StateAsync(node)).ShouldBe("registered");
         await _farm.PlanAsync();
         (await _farm.LeaseAsync(node)).ShouldNotBeNull();
-        (await _farm.Nodes.SeenAsync(node, default)).ShouldBe((true, false));
+        (await _farm.Nodes.SeenAsync(node, null, default)).ShouldBe((true, false));
         (await StateAsync(node)).ShouldBe("ready");
         (await _farm.HistoryAsync(node)).ShouldBe(["NodeRegistered"]);
     }
@@ -47,7 +47,7 @@ public sealed class NodeLifeSpecs(FarmDatabase database) : IClassFixture<FarmDat
         await LoseSilentAsync();
         await LoseSilentAsync();
         (await StateAsync(node)).ShouldBe("lost");
-        (await _farm.Nodes.SeenAsync(node, default)).Known.ShouldBeFalse("it must register again");
+        (await _farm.Nodes.SeenAsync(node, null, default)).Known.ShouldBeFalse("it must register again");
         ((RenderTask)(await _farm.LeaseAsync(other))!).Epoch.ShouldBe(lost.Epoch + 1);
         await _farm.JoinAsync(again: node);
         (await StateAsync(node)).ShouldBe("registered");
@@ -64,7 +64,7 @@ public sealed class NodeLifeSpecs(FarmDatabase database) : IClassFixture<FarmDat
         (await DrainAsync(node)).ShouldBeNull();
         (await DrainAsync(node)).ShouldBeNull();
         (await _farm.LeaseAsync(node)).ShouldBeNull();
-        (await _farm.Nodes.SeenAsync(node, default)).ShouldBe((true, true));
+        (await _farm.Nodes.SeenAsync(node, null, default)).ShouldBe((true, true));
         await _farm.DoAsync(node, task);
         await _farm.Nodes.LeaveAsync(node, default);
         await _farm.Nodes.LeaveAsync(node, default);
@@ -121,5 +121,24 @@ public sealed class NodeLifeSpecs(FarmDatabase database) : IClassFixture<FarmDat
         (await StateAsync(node)).ShouldBe("quarantined");
         await ReleaseAsync(node);
         (await StateAsync(node)).ShouldBe("lost");
+    }
+
+    [Fact]
+    public async Task A_node_that_can_take_nothing_now_is_passed_over_until_it_says_otherwise_and_what_it_has_goes_on()
+    {
+        NodeId full = await _farm.JoinAsync(2), other = await _farm.JoinAsync(1);
+        await _farm.PlanAsync(frames: 100);
+        var had = (await _farm.LeaseAsync(full))!;
+        await _farm.Nodes.SeenAsync(full, "its disk is full", default);
+        (await _farm.Nodes.FreeAsync(default)).Select(n => n.Id).ShouldBe([other]);
+        (await _farm.LeaseAsync(full)).ShouldBeNull();
+        (await _farm.State.ShowAsync(default)).Nodes.Single(n => n.NodeId == full).ShouldSatisfyAllConditions(n => n.State.ShouldBe("ready"), n => n.Unfit.ShouldBe("its disk is full"));
+        // What failed at the other need not avoid it in favour of one that cannot.
+        await _farm.CrashAsync(other, (await _farm.LeaseAsync(other))!);
+        await _farm.PassAsync(TimeSpan.FromSeconds(2), other);
+        (await _farm.LeaseAsync(other)).ShouldNotBeNull();
+        await _farm.DoAsync(full, had);
+        await _farm.Nodes.SeenAsync(full, null, default);
+        (await _farm.LeaseAsync(full)).ShouldNotBeNull();
     }
 }

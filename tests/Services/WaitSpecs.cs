@@ -29,6 +29,10 @@ public sealed class WaitSpecs(FarmDatabase database) : IClassFixture<FarmDatabas
         (await CodesAsync(job)).ShouldBe(["NO_NODE_WITH_ENGINE"]);
         var node = await _farm.JoinAsync(1, tags: ["gpu"]);
         (await CodesAsync(job)).ShouldBe(["NEXT"]);
+        await _farm.Nodes.SeenAsync(node, "its disk is full", default);
+        (await _farm.State.ExplainAsync(job, default)).Reasons.ShouldHaveSingleItem().ShouldSatisfyAllConditions(r => r.Code.ShouldBe("NODE_UNFIT"), r => r.Message.ShouldContain("n: its disk is full"));
+        await _farm.Nodes.SeenAsync(node, null, default);
+        (await CodesAsync(job)).ShouldBe(["NEXT"]);
         await LimitAsync("tenant", tenant.ToString(), 0);
         (await CodesAsync(job)).ShouldBe(["TENANT_LIMIT"]);
         await LimitAsync("tenant", tenant.ToString(), null);
@@ -92,7 +96,7 @@ public sealed class WaitSpecs(FarmDatabase database) : IClassFixture<FarmDatabas
             for (var step = 0; step < 25; step++)
             {
                 var job = jobs[random.Next(jobs.Count)];
-                switch (random.Next(10))
+                switch (random.Next(11))
                 {
                     case 0: await _farm.Book.HoldAsync(job, random.Next(2) == 0, default); break;
                     case 1 when nodes.Count > 0: await _farm.Nodes.QuarantineAsync(new QuarantineNode(nodes[random.Next(nodes.Count)], "x", "y"), default); await _farm.Book.SweepAsync(default); break;
@@ -101,6 +105,7 @@ public sealed class WaitSpecs(FarmDatabase database) : IClassFixture<FarmDatabas
                     case 4 when random.Next(4) == 0: await _farm.Book.StopAsync(new StopWork(job, 1, "x"), default); break;
                     case 5: await _farm.Book.ValidateAsync(new ValidateFrames(job, random.Next(1, 4)), default); break;
                     case 6: await _farm.Book.AssembleAsync(new AssembleFilm(job, random.Next(1, 4)), default); break;
+                    case 10 when nodes.Count > 0: await _farm.Nodes.SeenAsync(nodes[random.Next(nodes.Count)], random.Next(2) == 0 ? "its disk is full" : null, default); break;
                     case 7 when held.Count > 0: await _farm.Book.CompleteAsync(held[^1].Node, new TaskFailed(held[^1].Task.LeaseId, held[^1].Task.Epoch, Farm.Times, "ENGINE_CRASHED", "x"), default); break;
                     case 8 when held.Count > 0: await _farm.Book.CompleteAsync(held[^1].Node, Farm.ResultOf(held[^1].Task), default); break;
                     default:

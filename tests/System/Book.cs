@@ -31,8 +31,19 @@ public sealed class Book(NpgsqlDataSource database)
 
     /// <summary>Pieces of one render that were given out after another was in the farm's book and before its first was.</summary>
     public async Task<int> LeasedBeforeAsync(JobId render, JobId other) => (await QueryAsync(
-        "SELECT count(*)::int FROM render.tasks t JOIN render.jobs o ON o.job_id = $2 WHERE t.job_id = $1 AND t.leased_at > o.queued_at AND t.leased_at < (SELECT min(leased_at) FROM render.tasks WHERE job_id = $2)",
+        "SELECT count(*)::int FROM render.tasks t WHERE t.job_id = $1 AND t.leased_at > (SELECT min(not_before) FROM render.tasks WHERE job_id = $2) AND t.leased_at < (SELECT min(leased_at) FROM render.tasks WHERE job_id = $2)",
         row => row.GetInt32(0), render.Value, other.Value)).Single();
+
+    /// <summary>How many pieces of these renders were held at once, at most. Leases are decided one at a time, so the order of the facts tells it of every moment.</summary>
+    public async Task<int> MostAtOnceAsync(JobId render, JobId? other = null) => (await QueryAsync("""
+        SELECT coalesce(max(held), 0)::int
+        FROM (
+            SELECT sum(CASE WHEN type = 'render.chunk.leased.v1' THEN 1 ELSE -1 END) OVER (ORDER BY seq_id) AS held
+            FROM eventstore.mt_events
+            WHERE type IN ('render.chunk.leased.v1', 'render.chunk.completed.v1', 'render.chunk.expired.v1', 'render.chunk.rejected.v1')
+              AND coalesce(data->>'code', '') <> 'FRAMES_BAD' AND (data->>'job_id')::uuid IN ($1, $2)
+        ) counted
+        """, row => row.GetInt32(0), render.Value, other?.Value)).Single();
 
     /// <summary>What was asked of the renderer: the prepared template and the film's plan.</summary>
     public async Task<JobQueued> OrderedAsync(JobId job) => (JobQueued)(await FactsAsync(job))[0].Fact;

@@ -72,7 +72,7 @@ public static class NodesCommand
         if (farm.Nodes.Count == 0)
             output.WriteLine("no node has ever registered");
         else
-            Report.Table(output, farm.Nodes.Select(n => new[] { $"{n.NodeId}", n.Name, n.State, $"{n.Busy}/{n.Slots}", $"{n.Crashes}", string.Join(",", n.Tags), n.State is "ready" or "registered" ? "" : n.Reason }).Prepend(["NODE", "NAME", "STATE", "BUSY", "CRASHES", "TAGS", "REASON"]));
+            Report.Table(output, farm.Nodes.Select(n => new[] { $"{n.NodeId}", n.Name, n.State, $"{n.Busy}/{n.Slots}", $"{n.Crashes}", string.Join(",", n.Tags), n.State is "ready" or "registered" ? n.Unfit ?? "" : n.Reason }).Prepend(["NODE", "NAME", "STATE", "BUSY", "CRASHES", "TAGS", "REASON"]));
         var leases = farm.Nodes.SelectMany(n => n.Leases.Select(l => new[] { $"  {n.Name}", $"{l.JobId}", $"{l.Kind} {l.Chunk}", $"frames {l.First}-{l.First + l.Count - 1}", $"since {JobsCommand.Time(l.Since)}" })).ToArray();
         Report.Table(output, leases);
         output.WriteLine($"{farm.RendersWaiting} renders wait, {farm.PiecesWaiting} pieces; {farm.PiecesUnderWay} under way");

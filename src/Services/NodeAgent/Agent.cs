@@ -7,11 +7,13 @@ using FlatRender.NodeAgent.Work;
 namespace FlatRender.NodeAgent;
 
 /// <summary>What became of an offered task.</summary>
-public enum Offered { Taken, Busy, Draining }
+public enum Offered { Taken, Busy, Unfit, Draining }
 
 /// <summary>A render node: the door, the slots and the line home, put together.</summary>
 public sealed class Agent : IAsyncDisposable
 {
+    const int EngineStarts = 3;
+
     readonly WebApplication _app;
     readonly Workshop _shop;
     readonly Home _home;
@@ -52,17 +54,17 @@ public sealed class Agent : IAsyncDisposable
         var id = HomeFolder.Identity(settings.Home);
         var home = new Home(settings.Orchestrators, settings.Token, id, clock);
         var shop = new Workshop(settings, confinement, new Ffmpeg(confinement, clock), new Files(home, Path.Combine(settings.Home, "files"), (long)settings.CacheMb << 20, clock), clock);
+        var app = Build(settings);
         // Each engine tells its digest once; that child then waits, warm, for the first task.
         var spares = new List<Engine>();
         var digests = new Dictionary<string, string>();
         foreach (var (name, script) in settings.Engines)
         {
             var folder = Directory.CreateDirectory(Path.Combine(settings.Home, "scratch", $"spare-{name}")).FullName;
-            var engine = await Engine.Start(name, script, folder, settings.Limits, confinement, clock, ct);
+            var engine = await StartEngine(name, script, folder, shop, confinement, app.Logger, ct);
             digests[name] = engine.Digest;
             spares.Add(engine);
         }
-        var app = Build(settings);
         var registration = new NodeRegistration(id, settings.Name, "", settings.Slots, [.. settings.Tags, .. confinement.Tags], digests, typeof(Agent).Assembly.GetName().Version?.ToString(3) ?? "0");
         var agent = new Agent(app, shop, home, claim, registration, spares);
         foreach (var unused in spares.Skip(settings.Slots)) await unused.DisposeAsync();
@@ -71,6 +73,22 @@ public sealed class Agent : IAsyncDisposable
         agent.Registration = registration with { Url = settings.Url ?? Reachable(agent.Address) };
         agent._reports.Begin();
         return agent;
+    }
+
+    // One that dies while it comes up may have been struck from outside, as any child may: the node is not lost for that. One that dies each time is broken, and so is the node.
+    static async Task<Engine> StartEngine(string name, string script, string folder, Workshop shop, Confinement confinement, ILogger log, CancellationToken ct)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await Engine.Start(name, script, folder, shop.Settings.Limits, confinement, shop.Clock, ct);
+            }
+            catch (EngineFault fault) when (fault.Code == "ENGINE_CRASHED" && attempt < EngineStarts)
+            {
+                log.LogWarning("{Fault} It is started again", fault.Message);
+            }
+        }
     }
 
     /// <summary>"Every address" is where we listen, not where others find us.</summary>
@@ -97,6 +115,20 @@ public sealed class Agent : IAsyncDisposable
         return builder.Build();
     }
 
+    /// <summary>Why the node can take nothing new now; null: it can. Its segments, manifests and films need room on the disk: a node without any would fail at every piece it is given, and bring each render nearer to its end.</summary>
+    public string? Unfit()
+    {
+        try
+        {
+            var (free, needed) = (new DriveInfo(_shop.Settings.Home).AvailableFreeSpace >> 20, _shop.Settings.MinFreeMb);
+            return free < needed ? $"its disk is full ({free} MB are free, {needed} MB are needed)" : null;
+        }
+        catch (IOException e)
+        {
+            return $"its folder cannot be looked at ({e.Message})";
+        }
+    }
+
     /// <summary>Takes a task if a slot is free. The same lease offered again (its answer was lost) is the same task.</summary>
     public Offered Offer(NodeTask task)
     {
@@ -104,6 +136,7 @@ public sealed class Agent : IAsyncDisposable
         {
             if (_running.Any(r => r?.Task.LeaseId == task.LeaseId && r.Task.Epoch == task.Epoch)) return Offered.Taken;
             if (_draining) return Offered.Draining;
+            if (Unfit() is not null) return Offered.Unfit;
             var free = Array.IndexOf(_running, null);
             // The warm engine of a slot is worth more than the order of slots.
             if (free < 0) return Offered.Busy;

@@ -32,7 +32,7 @@ sealed class Reports(Home home, Agent agent, TimeProvider clock, ILogger log)
             {
                 await Task.Delay(TimeSpan.FromSeconds(_heartbeatSeconds), clock, _stop.Token);
                 var known = _welcomes;
-                await Once("heartbeat", async () => Obey(await home.Beat(new(agent.Progress(), Environment.WorkingSet), _stop.Token), known));
+                await Once("heartbeat", async () => Obey(await home.Beat(new(agent.Progress(), Environment.WorkingSet, agent.Unfit()), _stop.Token), known));
                 if (_registrationLost) await Register(known, _stop.Token);
             }
         }

@@ -8,11 +8,12 @@ namespace FlatRender.NodeAgent;
 /// <param name="Engines">Engine name -> path of its script.</param>
 /// <param name="ParentPid">In embedded use: when this process is gone, the agent goes too.</param>
 /// <param name="MemoryMb">What an engine may hold before it is killed.</param>
+/// <param name="MinFreeMb">With less room than this on the disk of its home, the node takes nothing new.</param>
 /// <param name="FrameSeconds">How long an engine may take for one frame before it is killed.</param>
 /// <param name="FrameCpuSeconds">How much processor time it may use for one, all its threads and children together.</param>
 public sealed record Settings(
     IReadOnlyList<Uri> Orchestrators, string Listen, string? Url, string Name, int Slots, IReadOnlyList<string> Tags, string Home,
-    IReadOnlyDictionary<string, string> Engines, int? ParentPid, int MemoryMb, int CacheMb, string Token, string Secret, int FrameSeconds = 60, int FrameCpuSeconds = 120)
+    IReadOnlyDictionary<string, string> Engines, int? ParentPid, int MemoryMb, int CacheMb, string Token, string Secret, int FrameSeconds = 60, int FrameCpuSeconds = 120, int MinFreeMb = 64)
 {
     internal Children.EngineLimits Limits => new(MemoryMb, TimeSpan.FromSeconds(FrameSeconds), FrameCpuSeconds);
 
@@ -20,7 +21,7 @@ public sealed record Settings(
 
     public const string Usage = """
         FlatRender.NodeAgent --orchestrator URL[,URL] [--listen http://127.0.0.1:0] [--url URL] [--name NAME] [--slots N] [--tags a,b] [--home DIR]
-                             [--engine NAME=PATH]... [--parent-pid PID] [--memory-mb 4096] [--frame-seconds 60] [--frame-cpu-seconds 120] [--cache-mb 2048]
+                             [--engine NAME=PATH]... [--parent-pid PID] [--memory-mb 4096] [--frame-seconds 60] [--frame-cpu-seconds 120] [--cache-mb 2048] [--min-free-mb 64]
         Secrets come from the environment: FLATRENDER_NODE_TOKEN (sent home), FLATRENDER_ORCHESTRATOR_SECRET (signs calls to this node).
         """;
 
@@ -68,12 +69,12 @@ public sealed record Settings(
             offices, given.GetValueOrDefault("--listen", "http://127.0.0.1:0"), given.GetValueOrDefault("--url"), given.GetValueOrDefault("--name", Environment.MachineName),
             Number("--slots", 1) ?? Environment.ProcessorCount, given.GetValueOrDefault("--tags", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
             Path.GetFullPath(given.GetValueOrDefault("--home", ".flatrender/node")), engines, Number("--parent-pid", 1), Number("--memory-mb", 64) ?? 4096, Number("--cache-mb", 1) ?? 2048,
-            Secret(TokenVariable), Secret(SecretVariable), Number("--frame-seconds", 1) ?? 60, Number("--frame-cpu-seconds", 1) ?? 120);
+            Secret(TokenVariable), Secret(SecretVariable), Number("--frame-seconds", 1) ?? 60, Number("--frame-cpu-seconds", 1) ?? 120, Number("--min-free-mb", 0) ?? 64);
         return problems.Count == 0 ? settings : throw new BadArguments(problems);
     }
 
     static readonly HashSet<string> Known =
-        ["--orchestrator", "--listen", "--url", "--name", "--slots", "--tags", "--home", "--engine", "--parent-pid", "--memory-mb", "--frame-seconds", "--frame-cpu-seconds", "--cache-mb"];
+        ["--orchestrator", "--listen", "--url", "--name", "--slots", "--tags", "--home", "--engine", "--parent-pid", "--memory-mb", "--frame-seconds", "--frame-cpu-seconds", "--cache-mb", "--min-free-mb"];
 
     /// <summary>Beside the executable when published; in a source tree, beside the project that was built.</summary>
     static string? FindSkottie()

@@ -38,13 +38,14 @@ sealed class NodeBook(NpgsqlDataSource database, FarmLog log, TimeProvider clock
         return 0;
     }, cancel);
 
-    /// <summary>Notes that a node lives.</summary>
+    /// <summary>Notes that a node lives, and whether it can take more.</summary>
+    /// <param name="unfit">Why it cannot; null: it can. The scheduler passes it over until it says otherwise: what is wrong with it costs no render a failure.</param>
     /// <returns>Known: false where it is unknown, lost or gone, and must register. Drain: it is to finish and leave.</returns>
-    public async Task<(bool Known, bool Drain)> SeenAsync(NodeId id, CancellationToken cancel)
+    public async Task<(bool Known, bool Drain)> SeenAsync(NodeId id, string? unfit, CancellationToken cancel)
     {
         var states = await database.QueryAsync("""
-            UPDATE render.nodes SET last_seen = $2, state = CASE state WHEN 'registered' THEN 'ready' ELSE state END WHERE node_id = $1 AND state NOT IN ('lost', 'left') RETURNING state
-            """, row => row.GetString(0), cancel, id.Value, clock.GetUtcNow());
+            UPDATE render.nodes SET last_seen = $2, unfit = $3, state = CASE state WHEN 'registered' THEN 'ready' ELSE state END WHERE node_id = $1 AND state NOT IN ('lost', 'left') RETURNING state
+            """, row => row.GetString(0), cancel, id.Value, clock.GetUtcNow(), unfit);
         return (states.Count == 1, states is ["draining"]);
     }
 
@@ -61,7 +62,7 @@ sealed class NodeBook(NpgsqlDataSource database, FarmLog log, TimeProvider clock
     public Task<List<FarmNode>> FreeAsync(CancellationToken cancel) => database.QueryAsync($"""
         SELECT n.node_id, n.name, n.url, n.slots FROM render.nodes n
         CROSS JOIN LATERAL (SELECT count(*) AS busy FROM render.tasks t WHERE t.state = 'leased' AND t.node_id = n.node_id) b
-        WHERE n.state IN {AtWork} AND n.last_seen > $1 AND b.busy < n.slots ORDER BY b.busy::float / n.slots, n.node_id
+        WHERE n.state IN {AtWork} AND n.unfit IS NULL AND n.last_seen > $1 AND b.busy < n.slots ORDER BY b.busy::float / n.slots, n.node_id
         """, Node, cancel, clock.GetUtcNow() - LostAfter);
 
     /// <summary>Gives up nodes that have been silent too long.</summary>

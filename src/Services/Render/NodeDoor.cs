@@ -27,7 +27,7 @@ static class NodeDoor
 
     public static async Task<IResult> HeartbeatAsync(NodeId id, Body<NodeHeartbeat> beat, NodeBook nodes, WorkBook work, CancellationToken cancel)
     {
-        var (known, drain) = await nodes.SeenAsync(id, cancel);
+        var (known, drain) = await nodes.SeenAsync(id, beat.Value.Unfit, cancel);
         if (!known) return Refuse.NotFound($"Node {id}");
         return Results.Json(new NodeOrders(await work.RenewAsync(id, beat.Value.Tasks, cancel), drain), Wire.Json);
     }

@@ -24,7 +24,7 @@ sealed partial class WorkBook
         WITH me AS (
             SELECT n.node_id, n.tags, ARRAY(SELECT jsonb_object_keys(n.engines)) AS engines
             FROM render.nodes n
-            WHERE n.node_id = $1 AND n.state IN ('registered', 'ready') AND n.last_seen > $3
+            WHERE n.node_id = $1 AND n.state IN ('registered', 'ready') AND n.unfit IS NULL AND n.last_seen > $3
               AND (SELECT count(*) FROM render.tasks mine WHERE mine.state = 'leased' AND mine.node_id = n.node_id) < n.slots
         ), tenants AS (
             SELECT tenant_id, sum(leased) AS slots FROM render.jobs WHERE leased > 0 GROUP BY tenant_id
@@ -51,7 +51,7 @@ sealed partial class WorkBook
               AND (t.kind = 'assemble' OR r.engine = ANY (r.engines))
               AND ($1 <> ALL (t.avoid) OR NOT EXISTS (
                   SELECT FROM render.nodes o
-                  WHERE o.state IN ('registered', 'ready') AND o.last_seen > $3 AND o.node_id <> ALL (t.avoid) AND r.tags <@ o.tags AND (t.kind = 'assemble' OR jsonb_exists(o.engines, r.engine))))
+                  WHERE o.state IN ('registered', 'ready') AND o.unfit IS NULL AND o.last_seen > $3 AND o.node_id <> ALL (t.avoid) AND r.tags <@ o.tags AND (t.kind = 'assemble' OR jsonb_exists(o.engines, r.engine))))
             ORDER BY t.kind <> 'validate', t.chunk
             LIMIT 1
         ) piece

@@ -55,7 +55,7 @@ sealed partial class WorkBook
         var (nodes, all, untried, drawn) = (await x.Db.QueryAsync("""
             SELECT (SELECT count(DISTINCT f.node_id)::int FROM render.failures f WHERE f.job_id = $1 AND f.kind = $2 AND f.chunk = $3),
                    (SELECT count(DISTINCT f.node_id)::int FROM render.failures f WHERE f.job_id = $1 AND f.code IN ('ENGINE_CRASHED', 'ENGINE_HUNG')),
-                   EXISTS (SELECT FROM render.nodes n WHERE n.state IN ('registered', 'ready') AND n.last_seen > $4 AND $5::text[] <@ n.tags AND ($2 = 'assemble' OR jsonb_exists(n.engines, $6))
+                   EXISTS (SELECT FROM render.nodes n WHERE n.state IN ('registered', 'ready') AND n.unfit IS NULL AND n.last_seen > $4 AND $5::text[] <@ n.tags AND ($2 = 'assemble' OR jsonb_exists(n.engines, $6))
                            AND NOT EXISTS (SELECT FROM render.failures f WHERE f.job_id = $1 AND f.kind = $2 AND f.chunk = $3 AND f.node_id = n.node_id)),
                    (SELECT j.drawn FROM render.jobs j WHERE j.job_id = $1)
             """, row => (row.GetInt32(0), row.GetInt32(1), row.GetBoolean(2), row.GetInt32(3)), cancel,
@@ -79,7 +79,7 @@ sealed partial class WorkBook
             WITH blamed AS (UPDATE render.nodes n SET blamed = n.blamed + 1 WHERE n.node_id = ANY ($1) RETURNING n.node_id, n.state, n.blamed, n.ended)
             SELECT node_id, blamed, ended FROM blamed
             WHERE state IN ('registered', 'ready') AND blamed >= $2 AND blamed * $3 >= blamed + ended
-              AND EXISTS (SELECT FROM render.nodes o WHERE o.node_id <> blamed.node_id AND o.state IN ('registered', 'ready') AND o.last_seen > $4)
+              AND EXISTS (SELECT FROM render.nodes o WHERE o.node_id <> blamed.node_id AND o.state IN ('registered', 'ready') AND o.unfit IS NULL AND o.last_seen > $4)
             """, row => (Node: new NodeId(row.GetGuid(0)), Blamed: row.GetInt32(1), Ended: row.GetInt32(2)), cancel,
             guilty.Distinct().ToArray(), MaxBlamed, BlamedShare, clock.GetUtcNow() - NodeBook.LostAfter);
         foreach (var (node, blamed, ended) in bad)

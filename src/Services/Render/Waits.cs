@@ -9,7 +9,7 @@ sealed partial class FarmState
     const int MostChunks = 100;
 
     sealed record Render(string Stage, bool Held, TenantId Tenant, string Template, string Engine, string[] Tags, int Chunks, int Drawn, int Checked, long TenantSlots, int? TenantLimit, long TemplateSlots, int? TemplateLimit, int Before);
-    sealed record Worker(Guid Id, string Name, string[] Tags, string[] Engines, bool Free);
+    sealed record Worker(Guid Id, string Name, string[] Tags, string[] Engines, bool Free, string? Unfit);
     sealed record Undone(string Kind, int Chunk, int First, int Count, bool Leased, Guid? Node, DateTimeOffset NotBefore, Guid[] Avoid, string? LastFailure);
 
     /// <summary>Never without a reason, for a render the pipeline has not ended.</summary>
@@ -57,10 +57,12 @@ sealed partial class FarmState
         if (tagged.Length == 0) return ("NO_NODE_WITH_TAG", $"No node that is there has {(render.Tags.Length == 1 ? "the tag" : "all of the tags")} {string.Join(", ", render.Tags)}.", null);
         var fit = tagged.Where(w => p.Kind == "assemble" || w.Engines.Contains(render.Engine)).ToArray();
         if (fit.Length == 0) return ("NO_NODE_WITH_ENGINE", $"No node that is there{(render.Tags.Length > 0 ? " and has its tags" : "")} has the engine {render.Engine}.", null);
-        var others = fit.Where(w => !p.Avoid.Contains(w.Id)).ToArray();
-        var mine = others.Length > 0 ? others : fit;
+        var able = fit.Where(w => w.Unfit is null).ToArray();
+        if (able.Length == 0) return ("NODE_UNFIT", $"No node that may do it can take anything now: {string.Join("; ", fit.Select(w => $"{w.Name}: {w.Unfit}"))}.", null);
+        var others = able.Where(w => !p.Avoid.Contains(w.Id)).ToArray();
+        var mine = others.Length > 0 ? others : able;
         if (mine.Any(w => w.Free)) return ("NEXT", render.Before == 0 ? "A slot is free: it is next." : $"A slot is free; {render.Before} renders go before it.", null);
-        if (fit.Any(w => w.Free)) return ("OTHER_NODE", p.Kind == "validate" ? "Another node than the one that drew it checks it, and all others are busy." : "A node that failed at it is free; the others are busy.", null);
+        if (able.Any(w => w.Free)) return ("OTHER_NODE", p.Kind == "validate" ? "Another node than the one that drew it checks it, and all others are busy." : "A node that failed at it is free; the others are busy.", null);
         return ("NO_FREE_SLOT", $"All slots of the {mine.Length} {(mine.Length == 1 ? "node" : "nodes")} that may do it are taken; {render.Before} renders go before it.", null);
     }
 
@@ -90,9 +92,9 @@ sealed partial class FarmState
             row.GetInt64(9), row.IsDBNull(10) ? null : row.GetInt32(10), row.GetInt64(11), row.IsDBNull(12) ? null : row.GetInt32(12), row.GetInt32(13)), cancel, id.Value);
 
     Task<List<Worker>> WorkersAsync(NpgsqlConnection db, CancellationToken cancel) => db.QueryAsync("""
-        SELECT n.node_id, n.name, n.tags, ARRAY(SELECT jsonb_object_keys(n.engines)), (SELECT count(*) FROM render.tasks t WHERE t.state = 'leased' AND t.node_id = n.node_id) < n.slots
+        SELECT n.node_id, n.name, n.tags, ARRAY(SELECT jsonb_object_keys(n.engines)), (SELECT count(*) FROM render.tasks t WHERE t.state = 'leased' AND t.node_id = n.node_id) < n.slots, n.unfit
         FROM render.nodes n WHERE n.state IN ('registered', 'ready') AND n.last_seen > $1
-        """, row => new Worker(row.GetGuid(0), row.GetString(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<string[]>(3), row.GetBoolean(4)), cancel, clock.GetUtcNow() - NodeBook.LostAfter);
+        """, row => new Worker(row.GetGuid(0), row.GetString(1), row.GetFieldValue<string[]>(2), row.GetFieldValue<string[]>(3), row.GetBoolean(4), row.Text(5)), cancel, clock.GetUtcNow() - NodeBook.LostAfter);
 
     static Task<List<Undone>> UndoneAsync(NpgsqlConnection db, JobId id, CancellationToken cancel) => db.QueryAsync(
         "SELECT kind, chunk, first, count, state = 'leased', node_id, not_before, avoid, last_failure FROM render.tasks WHERE job_id = $1 AND state <> 'done' ORDER BY kind <> 'validate', chunk",

@@ -8,9 +8,13 @@ namespace FlatRender.Bench;
 
 /// <param name="Jobs">Small renders, <paramref name="AtOnce"/> of them at a time.</param>
 /// <param name="Between">Between two kills, on average.</param>
+/// <param name="Apart">Pieces that are done between two kills, at least: a machine that is slow for its own reasons is given no more of them than it can answer to.</param>
 /// <param name="Cancels">Long renders that are cancelled in their middle, afterwards.</param>
-sealed record KillPlan(int Seed, int Jobs, int AtOnce, int Agents, TimeSpan Between, int Cancels)
+sealed record KillPlan(int Seed, int Jobs, int AtOnce, int Agents, TimeSpan Between, int Apart, int Cancels)
 {
+    /// <summary>What is killed, in this order. Null: at random, until all is over.</summary>
+    public IReadOnlyList<string>? Blows { get; init; }
+
     /// <summary>Of a render that gets on at all: longer is stuck.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(6);
 }
@@ -100,35 +104,61 @@ sealed class KillCampaign(KillPlan plan, KillYard yard)
 
     async Task KillAsync()
     {
-        while (!_over.IsCancellationRequested)
+        var done = 0;
+        foreach (var what in plan.Blows ?? AtRandom())
         {
             await PauseAsync(plan.Between * (0.5 + _random.NextDouble()));
-            if (_over.IsCancellationRequested) return;
-            switch (_random.Next(20))
+            while (await PiecesDoneAsync() < done + plan.Apart || !CanStrike(what))
             {
-                case < 9 when yard.Agents is { Count: > 0 } agents:
-                    var agent = agents[_random.Next(agents.Count)];
-                    var node = yard.NodeOf(agent);
-                    yard.KillAgent(agent);
-                    if (node is { } known) _deaths.Add((known, Clock.GetUtcNow()));
-                    _kills["agent"]++;
-                    // Sometimes it is back before anybody misses it, sometimes it is missed for long.
-                    await PauseAsync(TimeSpan.FromSeconds(_random.Next(3) * 3.5));
-                    yard.StartAgent(agent);
-                    break;
-                case < 17 when yard.Engines() is { Count: > 0 } engines:
-                    KillYard.Kill(engines[_random.Next(engines.Count)]);
-                    _kills["engine"]++;
-                    break;
-                case >= 17:
-                    var from = Clock.GetUtcNow();
-                    yard.KillHost();
-                    _kills["host"]++;
-                    await yard.StartHostAsync();
-                    _absences.Add((from, Clock.GetUtcNow() + TimeSpan.FromSeconds(5)));
-                    break;
+                if (_over.IsCancellationRequested) return;
+                await PauseAsync(TimeSpan.FromMilliseconds(50));
             }
+            if (_over.IsCancellationRequested) return;
+            await StrikeAsync(what);
+            done = await PiecesDoneAsync();
         }
+    }
+
+    IEnumerable<string> AtRandom()
+    {
+        while (true) yield return _random.Next(20) switch { < 9 => "agent", < 17 => "engine", _ => "host" };
+    }
+
+    bool CanStrike(string what) => what switch { "agent" => yard.Agents.Count > 0, "engine" => yard.Engines().Count > 0, _ => true };
+
+    async Task StrikeAsync(string what)
+    {
+        switch (what)
+        {
+            case "agent" when yard.Agents is { Count: > 0 } agents:
+                var agent = agents[_random.Next(agents.Count)];
+                var node = yard.NodeOf(agent);
+                yard.KillAgent(agent);
+                if (node is { } known) _deaths.Add((known, Clock.GetUtcNow()));
+                // Sometimes it is back before anybody misses it, sometimes it is missed for long.
+                await PauseAsync(TimeSpan.FromSeconds(_random.Next(3) * 3.5));
+                yard.StartAgent(agent);
+                break;
+            case "engine" when yard.Engines() is { Count: > 0 } engines:
+                KillYard.Kill(engines[_random.Next(engines.Count)]);
+                break;
+            case "host":
+                var from = Clock.GetUtcNow();
+                yard.KillHost();
+                await yard.StartHostAsync();
+                _absences.Add((from, Clock.GetUtcNow() + TimeSpan.FromSeconds(5)));
+                break;
+            default:
+                // It ended by itself meanwhile.
+                return;
+        }
+        _kills[what]++;
+    }
+
+    async Task<int> PiecesDoneAsync()
+    {
+        await using var command = yard.Database.CreateCommand("SELECT count(*)::int FROM eventstore.mt_events WHERE type = 'render.chunk.completed.v1'");
+        return (int)(await command.ExecuteScalarAsync())!;
     }
 
     /// <summary>Looks at every render that is not over, and notes each that cannot be explained.</summary>

@@ -9,7 +9,7 @@ static class KillsBench
 
     public static async Task<Figures> RunAsync(bool quick)
     {
-        var plan = new KillPlan(Seed, quick ? 20 : 200, 6, 3, TimeSpan.FromSeconds(quick ? 2 : 3), quick ? 4 : 20);
+        var plan = new KillPlan(Seed, quick ? 20 : 200, 6, 3, TimeSpan.FromSeconds(quick ? 2 : 3), Apart: 10, quick ? 4 : 20);
         await using var yard = new KillYard(Environment.GetEnvironmentVariable("FLATRENDER_TEST_DATABASE") ?? throw new InvalidOperationException("FLATRENDER_TEST_DATABASE is not set: run ./flatrender bench kills."));
         await yard.OpenAsync(plan.Agents);
         var came = await new KillCampaign(plan, yard).RunAsync();
