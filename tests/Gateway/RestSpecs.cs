@@ -14,6 +14,14 @@ public sealed class RestSpecs(Server server)
     static async Task<T> ReadAsync<T>(HttpResponseMessage answer) => (await answer.Content.ReadFromJsonAsync<T>(Wire.Json))!;
 
     [Fact]
+    public async Task A_node_that_was_never_here_is_not_found_whatever_is_asked_of_it()
+    {
+        using var owner = server.Owner();
+        foreach (var verb in new[] { "drain", "quarantine", "release" })
+            (await owner.AskAsync<ErrorEnvelope>(HttpMethod.Post, $"/v1/support/nodes/{Ids.New()}/{verb}", new ReasonGiven("new disks"), 404)).Error.Code.ShouldBe("NOT_FOUND", verb);
+    }
+
+    [Fact]
     public async Task A_render_sent_twice_with_one_key_is_one_render()
     {
         var one = await server.RegisterAsync();

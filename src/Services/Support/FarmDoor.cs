@@ -25,14 +25,14 @@ static class FarmDoor
         return await AskAsync<ExplainWait, WaitExplained>(farm, new ExplainWait(new JobId(id)), told => Results.Json(told, Wire.Json), cancel);
     }
 
-    public static Task<IResult> DrainAsync(NodeId id, ReasonGiven? given, HttpContext http, [FromServices] IRequestClient<DrainNode> farm, CancellationToken cancel) =>
-        DoAsync(farm, new DrainNode(id, By(http), Why(given)), cancel);
+    public static Task<IResult> DrainAsync(NodeId id, ReasonGiven? given, HttpContext http, [FromServices] IRequestClient<DrainNode> farm, [FromServices] Streams streams, CancellationToken cancel) =>
+        DoAsync(streams, farm, new DrainNode(id, By(http), Why(given)), cancel);
 
-    public static Task<IResult> QuarantineAsync(NodeId id, ReasonGiven? given, HttpContext http, [FromServices] IRequestClient<QuarantineNode> farm, CancellationToken cancel) =>
-        DoAsync(farm, new QuarantineNode(id, By(http), Why(given)), cancel);
+    public static Task<IResult> QuarantineAsync(NodeId id, ReasonGiven? given, HttpContext http, [FromServices] IRequestClient<QuarantineNode> farm, [FromServices] Streams streams, CancellationToken cancel) =>
+        DoAsync(streams, farm, new QuarantineNode(id, By(http), Why(given)), cancel);
 
-    public static Task<IResult> ReleaseAsync(NodeId id, ReasonGiven? given, HttpContext http, [FromServices] IRequestClient<ReleaseNode> farm, CancellationToken cancel) =>
-        DoAsync(farm, new ReleaseNode(id, By(http), Why(given)), cancel);
+    public static Task<IResult> ReleaseAsync(NodeId id, ReasonGiven? given, HttpContext http, [FromServices] IRequestClient<ReleaseNode> farm, [FromServices] Streams streams, CancellationToken cancel) =>
+        DoAsync(streams, farm, new ReleaseNode(id, By(http), Why(given)), cancel);
 
     public static async Task<IResult> LimitAsync(NewLimit limit, HttpContext http, [FromServices] IRequestClient<SetLimit> farm, CancellationToken cancel)
     {
@@ -41,6 +41,10 @@ static class FarmDoor
         if (limit.Key is { Length: > 0 } key && !Guid.TryParse(key, out _)) return Refuse.Invalid("BAD_LIMIT", "key is the id of a tenant or a template; empty, for all that have no limit of their own.");
         return await DoAsync(farm, new SetLimit(new SlotLimit(limit.Scope, limit.Key?.ToLowerInvariant() ?? "", limit.Slots), By(http), limit.Reason ?? "asked by support"), cancel);
     }
+
+    // A node that was ever here has facts.
+    static async Task<IResult> DoAsync<T>(Streams streams, IRequestClient<T> farm, T verb, CancellationToken cancel) where T : class, IAboutNode =>
+        await streams.VersionAsync(verb.NodeId.Value, cancel) == 0 ? Refuse.NotFound($"A node {verb.NodeId}") : await DoAsync(farm, verb, cancel);
 
     static Task<IResult> DoAsync<T>(IRequestClient<T> farm, T verb, CancellationToken cancel) where T : class =>
         AskAsync<T, FarmAnswer>(farm, verb, answer => answer.Refusal is { } why ? Refuse.Conflict("NODE_STATE", why) : Results.Accepted(), cancel);
