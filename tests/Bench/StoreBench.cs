@@ -204,12 +204,10 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
 
     const string JobViews = Gateway.JobViews.ProjectionName;
 
-    /// <summary>What was counted over the measured time, after a while to warm up.</summary>
+    /// <summary>What was counted over the measured time, once the code is warm.</summary>
     async Task<Pace> RateAsync(Func<Task<long>> count, Cpu cpu, EventStore.Tally tally)
     {
-        // By work, not by time: compiled code settles only after some ten thousand steps, and on a busy machine that takes its time.
-        var (cold, patience) = (await count(), _clock.GetTimestamp());
-        while (await count() - cold < (quick ? 6_000 : 40_000) && _clock.GetElapsedTime(patience) < TimeSpan.FromSeconds(quick ? 20 : 90)) await Task.Delay(TimeSpan.FromMilliseconds(20), _clock);
+        await Warm.UpAsync();
         var (used, own, units, batches) = (cpu.Seconds(), Cpu.OwnSeconds(), tally.Units, tally.Batches);
         var (from, first) = (_clock.GetTimestamp(), await count());
         await Task.Delay(TimeSpan.FromSeconds(_seconds), _clock);
