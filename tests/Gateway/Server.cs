@@ -86,9 +86,9 @@ public sealed class Server : IAsyncLifetime
     /// <summary>A bare client. A body that says <c>Expect: 100-continue</c> waits for its answer as long as it takes: on a busy machine a client that waits a second sends all of it after all, and the refusal is lost among bytes that nobody reads.</summary>
     public HttpClient Http() => new(new SocketsHttpHandler { Expect100ContinueTimeout = Timeout.InfiniteTimeSpan }) { BaseAddress = new Uri(Url), Timeout = TimeSpan.FromSeconds(60) };
 
-    public Client Anonymous() => new(Url, null, Contract);
-    public Client Owner() => new(Url, OwnerToken, Contract);
-    public Client With(string token) => new(Url, token, Contract);
+    public Client Anonymous() => new(Http(), null, Contract);
+    public Client Owner() => new(Http(), OwnerToken, Contract);
+    public Client With(string token) => new(Http(), token, Contract);
 
     /// <summary>A new person of a new tenant.</summary>
     public async Task<Person> RegisterAsync(string? email = null)
@@ -124,10 +124,9 @@ public sealed class Client : IDisposable
     readonly HttpClient _http;
     readonly Contract _contract;
 
-    public Client(string url, string? token, Contract contract)
+    public Client(HttpClient http, string? token, Contract contract)
     {
-        _contract = contract;
-        _http = new HttpClient { BaseAddress = new Uri(url), Timeout = TimeSpan.FromSeconds(60) };
+        (_http, _contract) = (http, contract);
         if (token is not null) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
 
