@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { Engine, ENGINE, prepare, sample, scratchFile } from './support.mjs'
 
 const hash = frame => createHash('sha256').update(frame.pixels).digest('hex')
 
-async function using(work) {
-  const engine = new Engine()
+async function using(work, inherited) {
+  const engine = new Engine(inherited)
   try {
     return await work(engine)
   } finally {
@@ -70,6 +70,45 @@ test('A frame has the same bytes whatever the order and the process', async () =
   assert.deepEqual(await draw([...order].reverse()), Object.fromEntries([...order].reverse().map(at => [at, first[at]])))
   assert.deepEqual(await draw(order), first)
 })
+
+test('Frames in shared memory are those in the pipe, and no slot is written again before its frame was taken', async () => {
+  const { path } = prepare(sample('title-card'))
+  const frames = [0, 30, 60, 90, 120]
+  const piped = await using(async engine => {
+    await engine.load(path, 480, 270)
+    return (await engine.frames(...frames)).map(hash)
+  })
+  const [slots, bytes] = [2, 480 * 270 * 4]
+  const room = scratchFile(Buffer.alloc(slots * bytes))
+  const fd = openSync(room, 'r+')
+  const shared = []
+  const seen = slot => hash({ pixels: readFileSync(room).subarray(slot * bytes, (slot + 1) * bytes) })
+  await using(async engine => {
+    await engine.load(path, 480, 270)
+    engine.say({ id: 5, op: 'render', frames: frames.map((at, index) => ({ index, at })), room: { fd: 3, slots, bytes } })
+    for (let i = 0; i < frames.length; i++) {
+      assert.deepEqual(await engine.hear(), { id: 5, index: i, bytes, slot: i % slots })
+      shared.push(seen(i % slots))
+      // What is said of another request frees nothing. The frame before is still there, and only now its slot may be written.
+      engine.say({ op: 'taken', id: 4, slot: 0 })
+      if (i === 0) continue
+      assert.equal(seen((i - 1) % slots), shared[i - 1])
+      engine.say({ op: 'taken', id: 5, slot: (i - 1) % slots })
+    }
+    assert.equal((await engine.hear()).done, true)
+  }, fd)
+  assert.deepEqual(shared, piped)
+  closeSync(fd)
+})
+
+test('Memory that is not there, or not as large as was said, is not written: frames come through the pipe', () => using(async engine => {
+  await engine.load(prepare(sample('title-card')).path, 480, 270)
+  for (const room of [{ fd: 77, slots: 2, bytes: 480 * 270 * 4 }, { fd: 1, slots: 2, bytes: 480 * 270 * 4 }, { fd: 1 }, 'x', null]) {
+    engine.say({ id: 6, op: 'render', frames: [{ index: 0, at: 0 }], room })
+    assert.equal((await engine.hear()).pixels.length, 480 * 270 * 4)
+    assert.equal((await engine.hear()).done, true)
+  }
+}))
 
 test('Memory stays flat over hundreds of frames of 1080p', () => using(async engine => {
   const resident = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${engine.pid}/status`, 'utf8'))[1]) / 1024

@@ -67,13 +67,16 @@ export function textFilm(...documents) {
 
 /** The engine as a child process. */
 export class Engine {
-  #child = spawn(process.execPath, [ENGINE], { stdio: ['pipe', 'pipe', 'inherit'] })
+  #child
   #parts = []
   #size = 0
   #wake = null
-  ended = new Promise(resolve => this.#child.on('exit', code => resolve(code)))
+  ended
 
-  constructor() {
+  /** @param inherited a file that is the child's descriptor 3. */
+  constructor(inherited = 'ignore') {
+    this.#child = spawn(process.execPath, [ENGINE], { stdio: ['pipe', 'pipe', 'inherit', inherited] })
+    this.ended = new Promise(resolve => this.#child.on('exit', code => resolve(code)))
     this.#child.stdout.on('data', part => { this.#parts.push(part); this.#size += part.length; this.#wake?.() })
   }
 
@@ -85,7 +88,7 @@ export class Engine {
   async hear() {
     const length = (await this.#take(4)).readUInt32LE()
     const header = JSON.parse(await this.#take(length))
-    return header.bytes ? { ...header, pixels: await this.#take(header.bytes) } : header
+    return header.bytes && header.slot === undefined ? { ...header, pixels: await this.#take(header.bytes) } : header
   }
 
   async ask(request) { this.say(request); return this.hear() }

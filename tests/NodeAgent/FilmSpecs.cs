@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
 using FlatRender.Contracts;
+using FlatRender.NodeAgent.Children;
+using FlatRender.NodeAgent.Film;
 using FlatRender.NodeAgent.Pixels;
 using Shouldly;
 using Xunit;
@@ -73,6 +75,34 @@ public sealed class FilmSpecs(SharedFarm shared) : IClassFixture<SharedFarm>
         var made = (await _farm.Assemble(film, _template, segments)).Film.ShouldNotBeNull();
         var alone = segments.SelectMany(s => Tools.Decode(_farm.File(s.SegmentDigest))).ToArray();
         Tools.Decode(_farm.File(made.Digest)).ShouldBe(alone);
+    }
+
+    [Theory]
+    [InlineData(640, 362, 16, 362)]
+    [InlineData(270, 480, 270, 16)]
+    [InlineData(250, 100, 250, 100)]
+    public async Task Means_taken_by_the_decoder_give_the_signature_of_the_whole_picture(int width, int height, int across, int down)
+    {
+        Luma.Reduced(width, height).ShouldBe((across, down));
+        var film = Farm.Film(width, height, 3);
+        var path = _farm.File((await _farm.Segment(film, _farm.Template(new { noise = true }), 0, 3)).SegmentDigest);
+        var whole = Tools.Decode(path).Chunk(I420.Size(width, height)).ToArray();
+        var still = new Still(1, Path.GetTempFileName());
+
+        var means = new List<byte[]>();
+        var decoding = await Decoder.Run(new Ffmpeg(await Confinement.Probe(default), TimeProvider.System), path, width, height, 1, (_, y) => means.Add([.. y]), still, default);
+
+        decoding.ShouldSatisfyAllConditions(d => d.Fault.ShouldBeNull(), d => d.Frames.ShouldBe(3));
+        foreach (var (y, i420) in means.Zip(whole))
+        {
+            byte[] ours = new byte[Luma.Length], exact = new byte[Luma.Length];
+            Luma.Signature(y, across, down, ours);
+            Luma.Signature(i420.AsSpan(0, width * height), width, height, exact);
+            ours.Zip(exact, (a, b) => Math.Abs(a - b)).Max().ShouldBeLessThanOrEqualTo(1);
+            exact.Distinct().Count().ShouldBeGreaterThan(5);
+        }
+        (await File.ReadAllBytesAsync(still.Path)).ShouldBe(whole[1]);
+        File.Delete(still.Path);
     }
 
     [Fact]

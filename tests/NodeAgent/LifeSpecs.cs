@@ -110,6 +110,21 @@ public sealed class LifeSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Frames_through_shared_memory_are_those_through_the_pipe()
+    {
+        async Task<SegmentFiles> Segment(bool room) => await _farm.Segment(_film, _farm.Template(new { room, faults = new Dictionary<string, string> { ["4"] = room ? "resize" : "slow" } }), 0, 10);
+        // The manifests name their templates, which differ; the films do not.
+        (await Segment(room: true)).SegmentDigest.ShouldBe((await Segment(room: false)).SegmentDigest);
+    }
+
+    [Fact]
+    public async Task A_slot_that_is_none_is_a_broken_protocol()
+    {
+        var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, _farm.Template(new { room = true, faults = new Dictionary<string, string> { ["4"] = "slot" } }), 0, 10));
+        (failed.Code, failed.Reason).ShouldBe(("ENGINE_CRASHED", "The faulty engine broke its protocol: there is no slot 3."));
+    }
+
+    [Fact]
     public async Task A_refused_template_is_no_crash()
     {
         var failed = await _farm.Do<TaskFailed>(_farm.Rendering(_film, _farm.Template(new { invalid = "There are no layers." }), 0, 10));

@@ -63,6 +63,15 @@ public sealed class ProcessSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_engine_holds_the_memory_of_its_own_frames_only()
+    {
+        var children = await Busy(Run());
+        static int Rooms(int child) => Directory.GetFiles($"/proc/{child}/fd").Count(f => new FileInfo(f).LinkTarget?.Contains("memfd:frames", StringComparison.Ordinal) == true);
+        // Two engines, each with its encoder.
+        children.Select(Rooms).Order().ShouldBe([0, 0, 1, 1]);
+    }
+
+    [Fact]
     public async Task A_terminated_agent_takes_its_children_along_and_says_goodbye()
     {
         var agent = Run();

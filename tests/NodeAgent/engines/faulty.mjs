@@ -1,16 +1,19 @@
 // A stand-in engine that speaks the engine protocol and goes wrong as its template says:
 // {"faults":{"5":"crash"|"hang"|"size"|"black"|"flip"|"repeat"|"hog"|"hog-in-child"|"burn"|"call-home"|"orphan"|"slow"}, "once":"/path"}; with "once", only while that file does not exist.
-// Its pictures need no library: a gradient and a square that moves with the frame, a noisy one with {"noise":true}.
+// Its pictures need no library: a gradient and a square that moves with the frame, a noisy one with {"noise":true}. They go through the pipe; with {"room":true} through the memory it is
+// offered, where it can also try to "resize" that memory or name a "slot" that is none.
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
-import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { existsSync, fstatSync, ftruncateSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 
 let scene = null
 const hoard = []
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line)
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+
+for (let line; (line = await lines.next()).value !== undefined;) {
+  const request = JSON.parse(line.value)
   if (request.op === 'hello') send({ id: request.id, engine: 'faulty', version: '1', digest: 'fa'.repeat(32) })
   else if (request.op === 'load') load(request)
   else await render(request)
@@ -23,8 +26,9 @@ function load({ id, template, width, height }) {
   send({ id, ok: true })
 }
 
-async function render({ id, frames }) {
+async function render({ id, frames, room }) {
   let last = null
+  let given = 0
   for (const { index, at } of frames) {
     let pixels = picture(at)
     const fault = faultAt(index)
@@ -41,10 +45,23 @@ async function render({ id, frames }) {
     // A child of a child whose parent has ended: nobody's child, in a session of its own.
     if (fault === 'orphan') { spawn('setsid', ['--fork', 'sleep', scene.plan.mark]); await forever() }
     if (fault === 'slow') await new Promise(resolve => setTimeout(resolve, 200))
-    send({ id, index, bytes: pixels.length }, pixels)
+    if (fault === 'resize') for (const size of [0, fstatSync(room.fd).size * 2]) resize(room.fd, size)
+    if (scene.plan.room) {
+      const slot = given % room.slots
+      writeSync(room.fd, pixels, 0, pixels.length, slot * pixels.length)
+      send({ id, index, bytes: pixels.length, slot: fault === 'slot' ? room.slots : slot })
+      if (++given >= room.slots) await lines.next()
+    } else send({ id, index, bytes: pixels.length }, pixels)
     last = pixels
   }
+  for (let left = Math.min(given, room?.slots - 1); left > 0; left--) await lines.next()
   send({ id, done: true })
+}
+
+function resize(fd, size) {
+  try { ftruncateSync(fd, size) } catch (e) { if (e.code === 'EPERM') return }
+  writeSync(2, `the engine made its room ${size} bytes large\n`)
+  process.abort()
 }
 
 function forever() {

@@ -10,7 +10,8 @@ namespace FlatRender.NodeAgent.Children;
 /// <param name="MemoryMb">Killed above this; null: no limit.</param>
 /// <param name="Network">Only for commands whose owner says that they need it.</param>
 /// <param name="Untrusted">It draws what strangers made.</param>
-sealed record ChildPlan(string What, IReadOnlyList<string> Command, string Folder, int? MemoryMb, bool Network = false, bool Untrusted = false);
+/// <param name="Room">It inherits this memory.</param>
+sealed record ChildPlan(string What, IReadOnlyList<string> Command, string Folder, int? MemoryMb, bool Network = false, bool Untrusted = false, FrameRoom? Room = null);
 
 /// <summary>A supervised child process: its pipes, the tail of what it complained, its processor time, and its end.</summary>
 sealed partial class Child : IAsyncDisposable
@@ -41,7 +42,7 @@ sealed partial class Child : IAsyncDisposable
         start.Environment.Remove(Settings.TokenVariable);
         start.Environment.Remove(Settings.SecretVariable);
         start.Environment["TMPDIR"] = plan.Folder;
-        return new(await Nursery.Start(start), plan, clock);
+        return new(await Nursery.Start(start, plan.Room), plan, clock);
     }
 
     public int Pid => _process.Id;

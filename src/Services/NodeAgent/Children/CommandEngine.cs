@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -22,6 +23,7 @@ sealed class CommandEngine : Engine
     readonly TimeProvider _clock;
     string _template = "";
     Child? _child;
+    Buffers? _buffers;
     double _cpu;
 
     CommandEngine(string name, string folder, CommandLinePlan plan, string digest, EngineLimits limits, Confinement confinement, TimeProvider clock) : base(name)
@@ -60,7 +62,7 @@ sealed class CommandEngine : Engine
         return Task.CompletedTask;
     }
 
-    public override async Task Draw(IReadOnlyList<(int Index, double At)> frames, int frameBytes, Func<CancellationToken, ValueTask<byte[]>> room, Func<int, byte[], ValueTask> take, CancellationToken ct)
+    public override async Task Draw(IReadOnlyList<(int Index, double At)> frames, int frameBytes, Func<int, IMemoryOwner<byte>, ValueTask> take, CancellationToken ct)
     {
         if (frames.FirstOrDefault(f => f.At != Math.Floor(f.At)) is { At: > 0 } between)
             throw new EngineFault("TEMPLATE_INVALID", string.Create(CultureInfo.InvariantCulture, $"The {Name} engine draws whole frames of the composition; film frame {between.Index} stands at {between.At}. Render at the composition's own rate."));
@@ -78,10 +80,11 @@ sealed class CommandEngine : Engine
         }
         var problems = frames.Select(f => (f.Index, Problem: Problem(f.At, output, scene))).Where(f => f.Problem is not null).Select(f => $"frame {f.Index} {f.Problem}").ToArray();
         if (problems.Length > 0) throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine left bad frames: {string.Join("; ", problems.Take(10))}.");
+        _buffers ??= new(frameBytes);
         foreach (var (index, at) in frames)
         {
-            var pixels = await room(ct);
-            Read(at, output, scene).CopyTo(pixels, 0);
+            var pixels = await _buffers.Rent(ct);
+            Read(at, output, scene).CopyTo(pixels.Memory);
             await take(index, pixels);
         }
         Directory.Delete(output, recursive: true);
@@ -145,5 +148,6 @@ sealed class CommandEngine : Engine
     {
         if (_child is { } child) await child.DisposeAsync();
         _child = null;
+        _buffers?.Dispose();
     }
 }

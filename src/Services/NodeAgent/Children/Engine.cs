@@ -1,3 +1,4 @@
+using System.Buffers;
 using FlatRender.Contracts;
 
 namespace FlatRender.NodeAgent.Children;
@@ -28,8 +29,8 @@ abstract class Engine(string name) : IAsyncDisposable
 
     public abstract Task Load(Scene scene, string template, CancellationToken ct);
 
-    /// <summary>Draws frames in order. <paramref name="room"/> gives the buffer for each, <paramref name="take"/> gets it filled: RGBA, opaque.</summary>
-    public abstract Task Draw(IReadOnlyList<(int Index, double At)> frames, int frameBytes, Func<CancellationToken, ValueTask<byte[]>> room, Func<int, byte[], ValueTask> take, CancellationToken ct);
+    /// <summary>Draws frames in order. <paramref name="take"/> gets each, RGBA, opaque, and disposes of it once it was looked at; all of them before the next request and before the engine is disposed of.</summary>
+    public abstract Task Draw(IReadOnlyList<(int Index, double At)> frames, int frameBytes, Func<int, IMemoryOwner<byte>, ValueTask> take, CancellationToken ct);
 
     public abstract ValueTask DisposeAsync();
 }

@@ -1,13 +1,15 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using FlatRender.Contracts;
+using FlatRender.NodeAgent.Pixels;
 
 namespace FlatRender.NodeAgent.Children;
 
 /// <summary>An engine child: JSON lines in, framed messages out (a 4-byte little-endian length, a JSON header, then the bytes the header tells).</summary>
-sealed class ProtocolEngine(string name, Child child, EngineLimits limits, TimeProvider clock) : Engine(name)
+sealed class ProtocolEngine(string name, Child child, FrameRoom? room, EngineLimits limits, TimeProvider clock) : Engine(name)
 {
     const int LongestHeader = 1 << 20;
 
@@ -15,6 +17,8 @@ sealed class ProtocolEngine(string name, Child child, EngineLimits limits, TimeP
     static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
     static readonly JsonSerializerOptions Json = new(Wire.Json) { DefaultIgnoreCondition = JsonIgnoreCondition.Never };
     readonly byte[] _four = new byte[4];
+    readonly Lock _saying = new();
+    Buffers? _piped;
     int _id;
 
     public override double Cpu => child.Cpu;
@@ -23,8 +27,9 @@ sealed class ProtocolEngine(string name, Child child, EngineLimits limits, TimeP
     /// <exception cref="EngineFault">It did not come up.</exception>
     public static new async Task<Engine> Start(string name, string script, string folder, EngineLimits limits, Confinement confinement, TimeProvider clock, CancellationToken ct)
     {
-        var child = await Child.Start(new($"The {name} engine", ["node", script], folder, limits.MemoryMb, Untrusted: true), confinement, clock);
-        var engine = new ProtocolEngine(name, child, limits, clock);
+        var room = FrameRoom.Open();
+        var child = await Child.Start(new($"The {name} engine", ["node", script], folder, limits.MemoryMb, Untrusted: true, Room: room), confinement, clock);
+        var engine = new ProtocolEngine(name, child, room, limits, clock);
         try
         {
             using var stop = engine.KilledBy(ct);
@@ -50,23 +55,56 @@ sealed class ProtocolEngine(string name, Child child, EngineLimits limits, TimeP
         Scene = scene;
     }
 
-    public override async Task Draw(IReadOnlyList<(int Index, double At)> frames, int frameBytes, Func<CancellationToken, ValueTask<byte[]>> room, Func<int, byte[], ValueTask> take, CancellationToken ct)
+    public override async Task Draw(IReadOnlyList<(int Index, double At)> frames, int frameBytes, Func<int, IMemoryOwner<byte>, ValueTask> take, CancellationToken ct)
     {
         var id = ++_id;
         child.Allow(limits.CpuSeconds * frames.Count);
-        await Send(new { id, op = "render", frames = frames.Select(f => new { index = f.Index, at = f.At }) }, ct);
+        var shared = room?.SizeFor(frameBytes) == true ? room : null;
+        await Send(new { id, op = "render", frames = frames.Select(f => new { index = f.Index, at = f.At }), room = shared is null ? null : new { fd = shared.Descriptor, slots = shared.Slots, bytes = frameBytes } }, ct);
         foreach (var (index, _) in frames)
         {
             var header = await Header(limits.Patience, ct);
             if (header.Error is { } error) throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine stopped before frame {index}: {error.Message}");
             if (header.Id != id || header.Index != index) throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine gave frame {header.Index} where {index} was due.");
             if (header.Bytes != frameBytes) throw new EngineFault("ENGINE_CRASHED", string.Create(CultureInfo.InvariantCulture, $"The {Name} engine gave {header.Bytes} bytes for frame {index}; a frame has {frameBytes}."));
-            var pixels = await room(ct);
-            await Fill(pixels.AsMemory(0, frameBytes), ct);
-            await take(index, pixels);
+            var frame = header.Slot is { } slot ? InRoom(shared, slot, id) : await Piped(frameBytes, ct);
+            try
+            {
+                await take(index, frame);
+            }
+            catch
+            {
+                frame.Dispose();
+                throw;
+            }
         }
         var end = await Header(limits.Patience, ct);
         if (end.Done != true) throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine said more than was asked.");
+    }
+
+    IMemoryOwner<byte> InRoom(FrameRoom? shared, int slot, int id) => slot >= 0 && slot < shared?.Slots
+        ? shared.Frame(slot, () => Taken(id, slot))
+        : throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine broke its protocol: there is no slot {slot}.");
+
+    async Task<IMemoryOwner<byte>> Piped(int frameBytes, CancellationToken ct)
+    {
+        _piped ??= new(frameBytes);
+        var pixels = await _piped.Rent(ct);
+        await Fill(pixels.Memory, ct);
+        return pixels;
+    }
+
+    /// <summary>By whoever looked at the frame, one at a time: nothing else is said to a child that draws.</summary>
+    void Taken(int id, int slot)
+    {
+        try
+        {
+            lock (_saying) child.Input.Write(Line(new { id, op = "taken", slot }));
+        }
+        catch (IOException)
+        {
+            // It has ended; whoever waits for its next frame tells.
+        }
     }
 
     async Task<Answer> Ask(object request, CancellationToken ct)
@@ -79,7 +117,7 @@ sealed class ProtocolEngine(string name, Child child, EngineLimits limits, TimeP
     {
         try
         {
-            await child.Input.WriteAsync((byte[])[.. JsonSerializer.SerializeToUtf8Bytes(request, Json), (byte)'\n'], ct);
+            await child.Input.WriteAsync(Line(request), ct);
             await child.Input.FlushAsync(ct);
         }
         catch (IOException)
@@ -87,6 +125,8 @@ sealed class ProtocolEngine(string name, Child child, EngineLimits limits, TimeP
             throw await Died(ct);
         }
     }
+
+    static byte[] Line(object request) => [.. JsonSerializer.SerializeToUtf8Bytes(request, Json), (byte)'\n'];
 
     /// <summary>The next thing it says. One that says nothing for so long hangs: there is no need to wait for the whole task's deadline.</summary>
     async Task<Answer> Header(TimeSpan patience, CancellationToken ct)
@@ -142,9 +182,14 @@ sealed class ProtocolEngine(string name, Child child, EngineLimits limits, TimeP
         return new EngineFault("ENGINE_CRASHED", child.Obituary());
     }
 
-    public override ValueTask DisposeAsync() => child.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await child.DisposeAsync();
+        room?.Dispose();
+        _piped?.Dispose();
+    }
 
-    sealed record Answer(int? Id, int? Index, int? Bytes, bool? Done, string? Version, string? Digest, Complaint? Error);
+    sealed record Answer(int? Id, int? Index, int? Bytes, int? Slot, bool? Done, string? Version, string? Digest, Complaint? Error);
 
     sealed record Complaint(string Code, string Message);
 }

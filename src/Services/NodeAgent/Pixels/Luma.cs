@@ -8,6 +8,14 @@ namespace FlatRender.NodeAgent.Pixels;
 public static class Luma
 {
     public const int Cells = 16, Length = Cells * Cells;
+    const int LeastReduced = 256;
+
+    /// <summary>The size to which a luma plane can be averaged without changing its signature by more than rounding: one side becomes the grid's, where its cells are equally wide and large enough
+    /// to be worth it.</summary>
+    public static (int Width, int Height) Reduced(int width, int height) =>
+        width % Cells == 0 && width >= LeastReduced ? (Cells, height)
+        : height % Cells == 0 && height >= LeastReduced ? (width, Cells)
+        : (width, height);
 
     /// <param name="y">The luma plane, <paramref name="width"/> × <paramref name="height"/>.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

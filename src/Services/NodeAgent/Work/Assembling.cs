@@ -66,19 +66,15 @@ static class Assembling
         var film = task.Film;
         var checking = watches.Now;
         var footage = new Footage(marks, film.Width, film.Height);
-        byte[]? thumbnail = null;
+        var still = new Still(task.ThumbnailFrame, Path.Combine(slot.Scratch, "still.yuv"));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var containing = Container.Problems(slot.Shop.Ffmpeg, path, film.Width, film.Height, Rate.Of(film), film.Frames, stop.Token, sound is not null);
         var hearing = sound is null ? Task.FromResult<IReadOnlyList<string>>([]) : SoundTrack.Problems(slot.Shop.Ffmpeg, path, sound, stop.Token);
         var decoding = await Decoder.Run(slot.Shop.Ffmpeg, path, film.Width, film.Height, slot.Shop.Settings.Slots, (i, frame) =>
         {
-            watches.OnCpu(() =>
-            {
-                footage.Look(i, frame);
-                if (i == task.ThumbnailFrame) thumbnail = Picture.JpegOfI420(frame, film.Width, film.Height, ThumbnailWidth, ThumbnailQuality);
-            });
+            watches.OnCpu(() => footage.Look(i, frame));
             running.OneMore();
-        }, ct);
+        }, still, ct);
         var problems = new List<string>([.. await containing, .. await hearing]);
         watches.Cpu(decoding.Cpu);
         watches.Check += watches.Since(checking);
@@ -86,7 +82,15 @@ static class Assembling
         if (decoding.Frames != film.Frames) problems.Add($"The film decodes to {decoding.Frames} frames, not {film.Frames}.");
         if (footage.Corrupt.Count > 0) problems.Add($"The picture is not the drawn one in {string.Join(", ", Footage.Runs(footage.Corrupt))}.");
         if (!Container.StartsFast(path)) problems.Add("The index stands behind the pictures.");
-        return (problems, thumbnail);
+        return (problems, problems.Count == 0 ? await Thumbnail(still, film, watches, ct) : null);
+    }
+
+    static async Task<byte[]> Thumbnail(Still still, FilmSpec film, Stopwatches watches, CancellationToken ct)
+    {
+        var frame = await File.ReadAllBytesAsync(still.Path, ct);
+        byte[] jpeg = [];
+        watches.OnCpu(() => jpeg = Picture.JpegOfI420(frame, film.Width, film.Height, ThumbnailWidth, ThumbnailQuality));
+        return jpeg;
     }
 
     /// <summary>The film is bad: looks at each segment by itself, so that only what is bad is drawn again.</summary>

@@ -8,17 +8,18 @@ sealed class Footage(IReadOnlyList<FrameMark> marks, int width, int height)
 {
     const int MostWarnings = 20;
     readonly Tolerance _tolerance = Tolerance.Of(width, height);
+    readonly (int Width, int Height) _size = Luma.Reduced(width, height);
     readonly byte[] _signature = new byte[Luma.Length];
     readonly List<int> _blank = [];
 
     /// <summary>Film frame numbers whose picture is not the drawn one.</summary>
     public List<int> Corrupt { get; } = [];
 
-    public void Look(int index, ReadOnlySpan<byte> i420)
+    /// <param name="y">A decoded frame's luma, as the decoder gives it.</param>
+    public void Look(int index, ReadOnlySpan<byte> y)
     {
         if (index >= marks.Count) return;
-        var y = i420[..(width * height)];
-        Luma.Signature(y, width, height, _signature);
+        Luma.Signature(y, _size.Width, _size.Height, _signature);
         if (!_tolerance.Covers(_signature, Convert.FromBase64String(marks[index].Signature))) Corrupt.Add(marks[index].Index);
         if (!y.ContainsAnyExcept(y[0])) _blank.Add(marks[index].Index);
     }

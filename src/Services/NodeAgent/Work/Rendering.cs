@@ -43,27 +43,19 @@ static class Rendering
         int rgbaBytes = film.Width * film.Height * 4, planarBytes = I420.Size(film.Width, film.Height);
         var step = FrameStep.Parse(film.FrameStep);
         var frames = Enumerable.Range(task.First, task.Count).Select(i => (i, step.At(i))).ToArray();
-        using var rgba = new Buffers(rgbaBytes);
         using var planar = new Buffers(planarBytes);
-        var drawn = Channel.CreateUnbounded<(int Index, byte[] Pixels)>(new() { SingleReader = true, SingleWriter = true });
-        var converted = Channel.CreateUnbounded<byte[]>(new() { SingleReader = true, SingleWriter = true });
+        var drawn = Channel.CreateUnbounded<(int Index, IMemoryOwner<byte> Pixels)>(new() { SingleReader = true, SingleWriter = true });
+        var converted = Channel.CreateUnbounded<IMemoryOwner<byte>>(new() { SingleReader = true, SingleWriter = true });
         var marks = new List<FrameMark>(task.Count);
-        double waited = 0;
 
         async Task Drawing(CancellationToken stop)
         {
             using var kill = engine.KilledBy(stop);
             long start = watches.Now;
             var cpu = engine.Cpu;
-            await engine.Draw(frames, rgbaBytes, async t =>
-            {
-                var waiting = watches.Now;
-                var buffer = await rgba.Rent(t);
-                waited += watches.Since(waiting);
-                return buffer;
-            }, (index, pixels) => drawn.Writer.WriteAsync((index, pixels), stop), stop);
+            await engine.Draw(frames, rgbaBytes, (index, pixels) => drawn.Writer.WriteAsync((index, pixels), stop), stop);
             drawn.Writer.Complete();
-            watches.Draw += watches.Since(start) - waited;
+            watches.Draw += watches.Since(start);
             watches.Cpu(engine.Cpu - cpu);
         }
 
@@ -71,13 +63,13 @@ static class Rendering
         {
             await foreach (var (index, pixels) in drawn.Reader.ReadAllAsync(stop))
             {
+                using var rgba = pixels;
                 var picture = await planar.Rent(stop);
                 watches.OnCpu(() =>
                 {
-                    marks.Add(Mark(index, pixels, film.Width, film.Height, picture));
-                    if (slot.PreviewIsDue()) running.Show("data:image/jpeg;base64," + Convert.ToBase64String(Picture.JpegOfRgba(pixels.AsSpan(0, rgbaBytes), film.Width, film.Height, PreviewWidth, PreviewQuality)));
+                    marks.Add(Mark(index, rgba.Memory.Span, film.Width, film.Height, picture.Memory.Span));
+                    if (slot.PreviewIsDue()) running.Show("data:image/jpeg;base64," + Convert.ToBase64String(Picture.JpegOfRgba(rgba.Memory.Span, film.Width, film.Height, PreviewWidth, PreviewQuality)));
                 });
-                rgba.Return(pixels);
                 await converted.Writer.WriteAsync(picture, stop);
             }
             converted.Writer.Complete();
@@ -87,25 +79,31 @@ static class Rendering
         {
             await foreach (var picture in converted.Reader.ReadAllAsync(stop))
             {
+                using var i420 = picture;
                 var start = watches.Now;
-                await encoder.Write(picture.AsMemory(0, planarBytes), stop);
+                await encoder.Write(i420.Memory, stop);
                 watches.Encode += watches.Since(start);
-                planar.Return(picture);
                 running.OneMore();
             }
         }
 
-        await Together(ct, Drawing, Converting, Encoding);
+        try
+        {
+            await Together(ct, Drawing, Converting, Encoding);
+        }
+        finally
+        {
+            while (drawn.Reader.TryRead(out var left)) left.Pixels.Dispose();
+        }
         return marks;
     }
 
-    public static FrameMark Mark(int index, byte[] rgba, int width, int height, byte[] picture)
+    public static FrameMark Mark(int index, ReadOnlySpan<byte> rgba, int width, int height, Span<byte> picture)
     {
-        var pixels = rgba.AsSpan(0, width * height * 4);
-        I420.FromRgba(pixels, width, height, picture);
+        I420.FromRgba(rgba, width, height, picture);
         var signature = new byte[Luma.Length];
-        Luma.Signature(picture.AsSpan(0, width * height), width, height, signature);
-        return new FrameMark(index, Crc32C.Hex(pixels), Convert.ToBase64String(signature));
+        Luma.Signature(picture[..(width * height)], width, height, signature);
+        return new FrameMark(index, Crc32C.Hex(rgba), Convert.ToBase64String(signature));
     }
 
     /// <summary>Runs stages side by side; when one fails the others stop, and the first failure is the one told.</summary>
@@ -127,29 +125,5 @@ static class Rendering
         }, CancellationToken.None)));
         ct.ThrowIfCancellationRequested();
         if (first is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(first);
-    }
-}
-
-/// <summary>A few frame buffers that go round: who finds none free waits, and so nobody runs ahead.</summary>
-sealed class Buffers : IDisposable
-{
-    const int Bytes = 64 << 20;
-    readonly Channel<byte[]> _free = Channel.CreateUnbounded<byte[]>();
-    readonly byte[][] _all;
-
-    /// <param name="size">Of one frame. Large frames get two buffers, small ones three.</param>
-    public Buffers(int size)
-    {
-        _all = [.. Enumerable.Range(0, size > Bytes / 3 ? 2 : 3).Select(_ => ArrayPool<byte>.Shared.Rent(size))];
-        foreach (var buffer in _all) Return(buffer);
-    }
-
-    public ValueTask<byte[]> Rent(CancellationToken ct) => _free.Reader.ReadAsync(ct);
-
-    public void Return(byte[] buffer) => _free.Writer.TryWrite(buffer);
-
-    public void Dispose()
-    {
-        foreach (var buffer in _all) ArrayPool<byte>.Shared.Return(buffer);
     }
 }

@@ -51,7 +51,7 @@ static class SegmentCheck
         {
             watches.OnCpu(() => footage.Look(i, frame));
             running.OneMore();
-        }, ct);
+        }, still: null, ct);
         var problems = await containing;
         watches.Cpu(decoding.Cpu);
         watches.Check += watches.Since(checking);

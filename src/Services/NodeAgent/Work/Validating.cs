@@ -46,32 +46,37 @@ static class Validating
         var exact = engine.Digest == manifest.EngineDigest && Hardware.Architecture == manifest.Architecture;
         var step = FrameStep.Parse(task.Film.FrameStep);
         using var kill = engine.KilledBy(ct);
-        using var rgba = new Buffers(width * height * 4);
         var picture = new byte[I420.Size(width, height)];
         var different = new HashSet<int>();
         var drawing = watches.Now;
         var cpu = engine.Cpu;
         var looking = Task.CompletedTask;
-        await engine.Draw([.. frames.Select(i => (i, step.At(i)))], width * height * 4, rgba.Rent, async (index, pixels) =>
+        try
         {
-            // The next frame is read while this one is looked at.
-            await looking;
-            looking = Task.Run(() => watches.OnCpu(() =>
+            await engine.Draw([.. frames.Select(i => (i, step.At(i)))], width * height * 4, async (index, pixels) =>
             {
-                if (!Same(pixels, manifest.Frames[index - manifest.First])) different.Add(index);
-                rgba.Return(pixels);
-                running.OneMore();
-            }), CancellationToken.None);
-        }, ct);
-        await looking;
+                // The next frame is drawn while this one is looked at.
+                await looking;
+                looking = Task.Run(() => watches.OnCpu(() =>
+                {
+                    using var rgba = pixels;
+                    if (!Same(rgba.Memory.Span, manifest.Frames[index - manifest.First])) different.Add(index);
+                    running.OneMore();
+                }), CancellationToken.None);
+            }, ct);
+        }
+        finally
+        {
+            await looking;
+        }
         watches.Draw += watches.Since(drawing);
         watches.Cpu(engine.Cpu - cpu);
         return different;
 
-        bool Same(byte[] pixels, FrameMark drawn)
+        bool Same(ReadOnlySpan<byte> rgba, FrameMark drawn)
         {
-            if (exact) return Crc32C.Hex(pixels.AsSpan(0, width * height * 4)) == drawn.Crc32C;
-            var again = Rendering.Mark(drawn.Index, pixels, width, height, picture);
+            if (exact) return Crc32C.Hex(rgba) == drawn.Crc32C;
+            var again = Rendering.Mark(drawn.Index, rgba, width, height, picture);
             return Tolerance.Of(width, height).Covers(Convert.FromBase64String(again.Signature), Convert.FromBase64String(drawn.Signature));
         }
     }
