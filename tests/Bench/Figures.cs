@@ -14,6 +14,12 @@ sealed class Figures(string title)
     /// <param name="aim">What it is meant to be, for the reader.</param>
     public void Add(string key, double? value, string what, string? aim = null) => _measured.Add((key, value, what, aim));
 
+    public static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted[sorted.Length / 2];
+    }
+
     public void Set(string key, JsonNode? value) => _settings[key] = value;
 
     public void Print(TextWriter to)

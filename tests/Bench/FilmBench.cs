@@ -51,10 +51,10 @@ static class FilmBench
         var (best, least) = (ours.MinBy(r => r.Wall)!, bare.MinBy(b => b.Wall));
         figures.Add("wall_s", best.Wall, "from submission to the downloaded film: preflight, drawing, encoding, drawing again, decoding, assembling, checking, facts; the best of all runs");
         figures.Add("bare_wall_s", least.Wall, "the engine's library and one ffmpeg with the same settings, nothing checked; the best of all runs");
-        figures.Add("wall_vs_bare", Median(ours.Zip(bare, (o, b) => o.Wall / b.Wall)), "median of neighbouring runs", "1.25");
+        figures.Add("wall_vs_bare", Figures.Median(ours.Zip(bare, (o, b) => o.Wall / b.Wall)), "median of neighbouring runs", "1.25");
         figures.Add("cpu_s", best.Cpu, "of processors, host, database, nodes and engines together");
         figures.Add("bare_cpu_s", least.Cpu, "of processors, the bare engine and its ffmpeg");
-        figures.Add("cpu_vs_bare", Median(ours.Zip(bare, (o, b) => o.Cpu / b.Cpu)), "median of neighbouring runs: this one does not depend on who else is on the machine");
+        figures.Add("cpu_vs_bare", Figures.Median(ours.Zip(bare, (o, b) => o.Cpu / b.Cpu)), "median of neighbouring runs: this one does not depend on who else is on the machine");
         figures.Add("peak_mb", ours.Max(r => r.PeakMb), "memory a slot: agent, engine and ffmpeg together, divided by slots");
         for (var nodes = 1; nodes <= byNodes.Length; nodes++) figures.Add($"wall_{nodes}_nodes_s", byNodes[nodes - 1], $"with {nodes} node{(nodes == 1 ? "" : "s")} of one slot on this machine");
         figures.Set("frames", Frames);
@@ -133,11 +133,5 @@ static class FilmBench
         await shell.WaitForExitAsync(stop);
         if (shell.ExitCode != 0) throw new InvalidOperationException("The bare engine failed.");
         return (s_clock.GetElapsedTime(began).TotalSeconds, Kin.EndedChildrenCpu() - cpu);
-    }
-
-    static double Median(IEnumerable<double> values)
-    {
-        var sorted = values.Order().ToArray();
-        return sorted[sorted.Length / 2];
     }
 }

@@ -4,12 +4,15 @@ using System.Text.Json;
 namespace FlatRender.Bench.Messages;
 
 /// <summary>What came of a load.</summary>
-public sealed record Loaded(double Seconds, long Answers, long Errors, double P50, double P99);
+public sealed record Loaded(double Seconds, long Answers, long Errors, double P50, double P99)
+{
+    public double PerSecond => Answers / Seconds;
+}
 
 /// <summary>So many who ask, and ask again when they have their answer.</summary>
 static class Load
 {
-    /// <summary>Prints "there"; from the next line it hears on it asks, and prints "warm" when it is; from the one after that it asks for so long, and prints what came of it.</summary>
+    /// <summary>Prints "there"; from the next line it hears on it asks, and prints "warm" when it is; at the one after that it rests, and says so; at each further one it asks for so long, and prints what came of it.</summary>
     public static async Task RunAsync(IReadOnlyList<Func<Task>> ask, int seconds)
     {
         Console.WriteLine("there");
@@ -21,7 +24,8 @@ static class Load
         await Part.HearAsync();
         Volatile.Write(ref told, true);
         await warming;
-        Console.WriteLine(JsonSerializer.Serialize(await AskAsync(ask, since => since.TotalSeconds < seconds)));
+        Console.WriteLine("rests");
+        while (await Part.HearAsync() is not null) Console.WriteLine(JsonSerializer.Serialize(await AskAsync(ask, since => since.TotalSeconds < seconds)));
     }
 
     static async Task<Loaded> AskAsync(IReadOnlyList<Func<Task>> ask, Func<TimeSpan, bool> goOn)
