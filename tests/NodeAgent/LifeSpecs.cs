@@ -1,6 +1,8 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Net;
 using FlatRender.Contracts;
+using FlatRender.NodeAgent.Children;
 using Shouldly;
 using Xunit;
 
@@ -115,6 +117,74 @@ public sealed class LifeSpecs : IAsyncLifetime
         async Task<SegmentFiles> Segment(bool room) => await _farm.Segment(_film, _farm.Template(new { room, faults = new Dictionary<string, string> { ["4"] = room ? "resize" : "slow" } }), 0, 10);
         // The manifests name their templates, which differ; the films do not.
         (await Segment(room: true)).SegmentDigest.ShouldBe((await Segment(room: false)).SegmentDigest);
+    }
+
+    [Fact]
+    public async Task An_engine_that_waits_for_its_frames_to_be_taken_does_not_hang()
+    {
+        var folder = Directory.CreateTempSubdirectory("flatrender-engine-").FullName;
+        var template = Path.Combine(folder, "template.json");
+        await File.WriteAllTextAsync(template, """{"room":true}""");
+        var timers = new TimersByHand();
+        await using var engine = await Engine.Start("faulty", Path.Combine(AppContext.BaseDirectory, "engines", "faulty.mjs"), folder, new EngineLimits(300, TimeSpan.FromSeconds(60), 60), await Confinement.Probe(default), timers, default);
+        await engine.Load(new Scene("faulty", "", 64, 48, "#ffffff", new Rect(0, 0, 64, 48)), template, default);
+        var (held, all, taking) = (new List<IMemoryOwner<byte>>(), new TaskCompletionSource(), false);
+
+        var drawing = engine.Draw([.. Enumerable.Range(0, 10).Select(i => (i, (double)i))], 64 * 48 * 4, (_, frame) =>
+        {
+            if (taking) frame.Dispose();
+            else held.Add(frame);
+            if (held.Count == 3) all.TrySetResult();
+            return ValueTask.CompletedTask;
+        }, default);
+        await all.Task.WaitAsync(TestTime.Patience);
+        // Nobody takes a frame until all patience with the engine would have ended.
+        for (var i = 0; i < 100; i++)
+        {
+            timers.RunOut();
+            await Task.Yield();
+        }
+
+        taking = true;
+        foreach (var frame in held) frame.Dispose();
+        await drawing.WaitAsync(TestTime.Patience);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>Timers that run out when a test says so.</summary>
+    sealed class TimersByHand : TimeProvider
+    {
+        readonly List<Timer> _running = [];
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = new Timer(this, () => callback(state));
+            lock (_running) _running.Add(timer);
+            return timer;
+        }
+
+        public void RunOut()
+        {
+            Timer[] these;
+            lock (_running) these = [.. _running];
+            foreach (var timer in these) timer.Ring();
+        }
+
+        sealed record Timer(TimersByHand Home, Action Ring) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose()
+            {
+                lock (Home._running) Home._running.Remove(this);
+            }
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return ValueTask.CompletedTask;
+            }
+        }
     }
 
     [Fact]

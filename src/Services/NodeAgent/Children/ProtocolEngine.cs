@@ -61,13 +61,30 @@ sealed class ProtocolEngine(string name, Child child, FrameRoom? room, EngineLim
         child.Allow(limits.CpuSeconds * frames.Count);
         var shared = room?.SizeFor(frameBytes) == true ? room : null;
         await Send(new { id, op = "render", frames = frames.Select(f => new { index = f.Index, at = f.At }), room = shared is null ? null : new { fd = shared.Descriptor, slots = shared.Slots, bytes = frameBytes } }, ct);
+        var free = new SemaphoreSlim(shared?.Slots ?? 1);
         foreach (var (index, _) in frames)
         {
+            // A child that waits for us to take a frame does not hang, however long the encoder needs.
+            await free.WaitAsync(ct);
             var header = await Header(limits.Patience, ct);
             if (header.Error is { } error) throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine stopped before frame {index}: {error.Message}");
             if (header.Id != id || header.Index != index) throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine gave frame {header.Index} where {index} was due.");
             if (header.Bytes != frameBytes) throw new EngineFault("ENGINE_CRASHED", string.Create(CultureInfo.InvariantCulture, $"The {Name} engine gave {header.Bytes} bytes for frame {index}; a frame has {frameBytes}."));
-            var frame = header.Slot is { } slot ? InRoom(shared, slot, id) : await Piped(frameBytes, ct);
+            IMemoryOwner<byte> frame;
+            if (header.Slot is { } slot)
+            {
+                if (shared is null || slot < 0 || slot >= shared.Slots) throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine broke its protocol: there is no slot {slot}.");
+                frame = shared.Frame(slot, () =>
+                {
+                    Taken(id, slot);
+                    free.Release();
+                });
+            }
+            else
+            {
+                frame = await Piped(frameBytes, ct);
+                free.Release();
+            }
             try
             {
                 await take(index, frame);
@@ -81,10 +98,6 @@ sealed class ProtocolEngine(string name, Child child, FrameRoom? room, EngineLim
         var end = await Header(limits.Patience, ct);
         if (end.Done != true) throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine said more than was asked.");
     }
-
-    IMemoryOwner<byte> InRoom(FrameRoom? shared, int slot, int id) => slot >= 0 && slot < shared?.Slots
-        ? shared.Frame(slot, () => Taken(id, slot))
-        : throw new EngineFault("ENGINE_CRASHED", $"The {Name} engine broke its protocol: there is no slot {slot}.");
 
     async Task<IMemoryOwner<byte>> Piped(int frameBytes, CancellationToken ct)
     {
