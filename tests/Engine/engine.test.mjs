@@ -85,7 +85,7 @@ test('Frames in shared memory are those in the pipe, and no slot is written agai
   const seen = slot => hash({ pixels: readFileSync(room).subarray(slot * bytes, (slot + 1) * bytes) })
   await using(async engine => {
     await engine.load(path, 480, 270)
-    engine.say({ id: 5, op: 'render', frames: frames.map((at, index) => ({ index, at })), room: { fd: 3, slots, bytes } })
+    engine.say({ id: 5, op: 'render', frames: frames.map((at, index) => ({ index, at })), room: { fd: 3, slots, bytes, input: engine.input } })
     for (let i = 0; i < frames.length; i++) {
       assert.deepEqual(await engine.hear(), { id: 5, index: i, bytes, slot: i % slots })
       shared.push(seen(i % slots))
@@ -101,14 +101,20 @@ test('Frames in shared memory are those in the pipe, and no slot is written agai
   closeSync(fd)
 })
 
-test('Memory that is not there, or not as large as was said, is not written: frames come through the pipe', () => using(async engine => {
-  await engine.load(prepare(sample('title-card')).path, 480, 270)
-  for (const room of [{ fd: 77, slots: 2, bytes: 480 * 270 * 4 }, { fd: 1, slots: 2, bytes: 480 * 270 * 4 }, { fd: 1 }, 'x', null]) {
-    engine.say({ id: 6, op: 'render', frames: [{ index: 0, at: 0 }], room })
-    assert.equal((await engine.hear()).pixels.length, 480 * 270 * 4)
-    assert.equal((await engine.hear()).done, true)
-  }
-}))
+test('Memory that is not there, not as large as was said, or offered by somebody who speaks through another is not written: frames come through the pipe', async () => {
+  const [slots, bytes] = [2, 480 * 270 * 4]
+  const fd = openSync(scratchFile(Buffer.alloc(slots * bytes)), 'r+')
+  await using(async engine => {
+    await engine.load(prepare(sample('title-card')).path, 480, 270)
+    const good = { fd: 3, slots, bytes, input: engine.input }
+    for (const room of [{ ...good, fd: 77 }, { ...good, fd: 1 }, { ...good, slots: 3 }, { ...good, input: good.input + 1 }, { ...good, input: null }, { fd: 1 }, 'x', null]) {
+      engine.say({ id: 6, op: 'render', frames: [{ index: 0, at: 0 }], room })
+      assert.equal((await engine.hear()).pixels.length, 480 * 270 * 4)
+      assert.equal((await engine.hear()).done, true)
+    }
+  }, fd)
+  closeSync(fd)
+})
 
 test('Memory stays flat over hundreds of frames of 1080p', () => using(async engine => {
   const resident = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${engine.pid}/status`, 'utf8'))[1]) / 1024

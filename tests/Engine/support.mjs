@@ -1,7 +1,7 @@
 // What the suites share: a client of the engine's protocol, the preparation in this process, and eyes for pixels.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -80,6 +80,8 @@ export class Engine {
     this.#child.stdout.on('data', part => { this.#parts.push(part); this.#size += part.length; this.#wake?.() })
   }
 
+  /** The number by which the engine knows its input. */
+  get input() { return statSync(`/proc/${this.pid}/fd/0`).ino }
   get pid() { return this.#child.pid }
   say(line) { this.#child.stdin.write(typeof line === 'string' ? line : JSON.stringify(line) + '\n') }
   close() { this.#child.stdin.end(); return this.ended }

@@ -47,6 +47,10 @@ sealed partial class Child : IAsyncDisposable
 
     public int Pid => _process.Id;
     public Stream Input => _process.StandardInput.BaseStream;
+
+    /// <summary>The number by which both ends know the pipe of its input; null where the machine does not tell.</summary>
+    public long? InputNumber => Input is PipeStream pipe && new FileInfo($"/proc/self/fd/{pipe.SafePipeHandle.DangerousGetHandle()}").LinkTarget is ['p', 'i', 'p', 'e', ':', '[', .. var number, ']'] ? long.Parse(number, CultureInfo.InvariantCulture) : null;
+
     public Stream Output => _process.StandardOutput.BaseStream;
     public Task Ended { get; }
     public bool HasEnded => Ended.IsCompleted;

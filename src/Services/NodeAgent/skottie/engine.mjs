@@ -115,10 +115,10 @@ async function render(id, { frames, room: offered }) {
 class Room {
   #fd; #id; #slots; #put = 0; #free; #wake = null
 
-  // The reader's descriptor is ours only if we are its own child: a stranger's number would be another file, or none.
+  // Only for a reader that speaks with us itself: its words come through the pipe it names. Whoever stands between us hands on lines and pixels, and knows of no memory.
   static in(offered, id, bytes) {
     try {
-      return offered.slots > 0 && offered.bytes === bytes && fstatSync(offered.fd).size === offered.slots * bytes ? new Room(offered, id) : null
+      return fstatSync(0).ino === offered.input && offered.slots > 0 && offered.bytes === bytes && fstatSync(offered.fd).size === offered.slots * bytes ? new Room(offered, id) : null
     } catch {
       return null
     }
