@@ -67,10 +67,10 @@ public sealed class BrokerSpecs(ITestOutputHelper output) : IAsyncLifetime
         await Eventually.So(async () => (await _database.QueryAsync("SELECT id FROM {s}.mt_streams", r => r.GetGuid(0))).Intersect(_ids).Count() == _ids.Length, "every render is stored");
     }
 
-    Task HeardAsync(int facts) => Eventually.So(() => Task.FromResult(_heard.Distinct().Count() >= facts), $"{facts} facts are heard", 120);
+    Task HeardAsync(int facts) => Eventually.So(() => Task.FromResult(_heard.Distinct().Count() >= facts), $"{facts} facts are heard");
 
     Task AllDoneAsync(House house) =>
-        Eventually.So(async () => (await house.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Select(j => j.Id).Intersect(_ids).Count() == _ids.Length, "every render is done", 100);
+        Eventually.So(async () => (await house.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Select(j => j.Id).Intersect(_ids).Count() == _ids.Length, "every render is done");
 
     async Task ThenNothingIsLostAsync(House house, int times)
     {

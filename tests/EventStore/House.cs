@@ -113,7 +113,7 @@ sealed class Farm(Alongside history, EventStoreOptions store) : IConsumer<PlanFr
 /// <summary>Waits for things to be so, by looking often; says what it was waiting for.</summary>
 static class Eventually
 {
-    public static async Task So(Func<Task<bool>> isSo, string what, int seconds = 30)
+    public static async Task So(Func<Task<bool>> isSo, string what, int seconds = 120)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         using var look = new PeriodicTimer(TimeSpan.FromMilliseconds(5));

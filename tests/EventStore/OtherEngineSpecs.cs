@@ -107,10 +107,10 @@ public sealed class OtherEngineSpecs : IAsyncLifetime
     async Task TakenInAsync()
     {
         var head = (await _database.QueryAsync("SELECT max(seq_id) FROM {s}.mt_events", r => r.GetInt64(0))).Single();
-        await Eventually.So(async () => (await _database.QueryAsync("SELECT name FROM {s}.mt_event_progression WHERE name IN ('relay', 'told') AND last_seq_id >= $1", r => r.GetString(0), head)).Count == 2, $"relay and projection are at {head}", seconds: 120);
+        await Eventually.So(async () => (await _database.QueryAsync("SELECT name FROM {s}.mt_event_progression WHERE name IN ('relay', 'told') AND last_seq_id >= $1", r => r.GetString(0), head)).Count == 2, $"relay and projection are at {head}");
     }
 
-    Task SoAsync(string sql, int pid, string what) => Eventually.So(async () => (await _database.QueryAsync(sql, r => r.GetInt32(0), pid)).Count > 0, what, seconds: 120);
+    Task SoAsync(string sql, int pid, string what) => Eventually.So(async () => (await _database.QueryAsync(sql, r => r.GetInt32(0), pid)).Count > 0, what);
 
     static int ReadOn(List<RecordedEvent> seen, IReadOnlyList<RecordedEvent> more)
     {

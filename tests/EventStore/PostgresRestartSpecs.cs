@@ -28,12 +28,12 @@ public sealed class PostgresRestartSpecs(ITestOutputHelper output)
         for (var death = 0; death < Deaths; death++)
         {
             var before = acknowledged.Values.Sum();
-            await Eventually.So(() => Task.FromResult(acknowledged.Values.Sum() > before + 200), "the writers write", 120);
+            await Eventually.So(() => Task.FromResult(acknowledged.Values.Sum() > before + 200), "the writers write");
             await postgres.KillAsync();
             await postgres.StartAgainAsync();
         }
         var last = acknowledged.Values.Sum();
-        await Eventually.So(() => Task.FromResult(acknowledged.Values.Sum() > last + 200), "the writers write again", 120);
+        await Eventually.So(() => Task.FromResult(acknowledged.Values.Sum() > last + 200), "the writers write again");
         await stop.CancelAsync();
         await Task.WhenAll(writers);
 
@@ -49,7 +49,7 @@ public sealed class PostgresRestartSpecs(ITestOutputHelper output)
                 Chain.Holds(hash, fact).ShouldBeTrue();
                 hash = fact.Header("hash");
             }
-            await Eventually.So(() => Task.FromResult(heard.Of(stream).Distinct().Order().SequenceEqual(facts.Select(f => f.Version))), $"every fact of {stream} is heard", 60);
+            await Eventually.So(() => Task.FromResult(heard.Of(stream).Distinct().Order().SequenceEqual(facts.Select(f => f.Version))), $"every fact of {stream} is heard");
         }
         output.WriteLine($"{acknowledged.Values.Sum()} facts acknowledged over {Deaths} deaths: all there, all heard, {heard.Twice} of them twice");
     }

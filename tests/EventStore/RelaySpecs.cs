@@ -142,7 +142,7 @@ public sealed class RelaySpecs(ITestOutputHelper output) : IAsyncLifetime
         }
     }
 
-    Task HeardAsync(string what) => Eventually.So(() => Task.FromResult(_heard.Distinct().Count() == _versions.Sum()), what, 120);
+    Task HeardAsync(string what) => Eventually.So(() => Task.FromResult(_heard.Distinct().Count() == _versions.Sum()), what);
 
     static async Task SignalAsync(string signal, System.Diagnostics.Process child)
     {
