@@ -13,7 +13,7 @@ sealed class BrokerLink : IAsyncDisposable
     /// <summary>The client may wait for ever for a broker that went away in the middle of a publish.</summary>
     public static readonly TimeSpan PublishedWithin = TimeSpan.FromSeconds(5);
 
-    /// <summary>Each takes its share of the sockets: a channel does one thing at a time. More than there are processors for only wake each other.</summary>
+    /// <summary>Each takes its share of the sockets: a channel does one thing at a time. More than a processor or two can serve only wake each other.</summary>
     static readonly int Lines = Math.Clamp(Environment.ProcessorCount / 2, 1, 4);
 
     readonly IConnection _connection;

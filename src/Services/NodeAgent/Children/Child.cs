@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.IO.Pipes;
-using System.Runtime.InteropServices;
 using System.Text;
 
 namespace FlatRender.NodeAgent.Children;
@@ -14,7 +13,7 @@ namespace FlatRender.NodeAgent.Children;
 sealed record ChildPlan(string What, IReadOnlyList<string> Command, string Folder, int? MemoryMb, bool Network = false, bool Untrusted = false, FrameRoom? Room = null);
 
 /// <summary>A supervised child process: its pipes, the tail of what it complained, its processor time, and its end.</summary>
-sealed partial class Child : IAsyncDisposable
+sealed class Child : IAsyncDisposable
 {
     const int TailLength = 4000;
     readonly Process _process;
@@ -153,11 +152,8 @@ sealed partial class Child : IAsyncDisposable
     static void Widen(Stream stream)
     {
         const int setPipeSize = 1031;
-        if (OperatingSystem.IsLinux() && stream is PipeStream pipe) _ = Control(pipe.SafePipeHandle, setPipeSize, 1 << 20);
+        if (OperatingSystem.IsLinux() && stream is PipeStream pipe) _ = Descriptor.Control(pipe.SafePipeHandle, setPipeSize, 1 << 20);
     }
-
-    [LibraryImport("libc", EntryPoint = "fcntl")]
-    private static partial int Control(SafeHandle file, int command, int argument);
 
     public async ValueTask DisposeAsync()
     {

@@ -32,7 +32,7 @@ sealed unsafe partial class FrameRoom : IDisposable
     public int Slots { get; private set; }
 
     /// <summary>What the child calls it, too.</summary>
-    public int Descriptor => (int)_file.DangerousGetHandle();
+    public int Number => (int)_file.DangerousGetHandle();
 
     /// <summary>Makes it as large as it needs to be, the first time. It is sealed then: cut short by the child it would take the agent down, and grown it would be memory outside the child's limit.</summary>
     /// <returns>Whether frames of this size have room.</returns>
@@ -41,7 +41,7 @@ sealed unsafe partial class FrameRoom : IDisposable
         if (_view is not null || _file.IsClosed) return frameBytes == _frameBytes && _view is not null;
         Slots = Buffers.CountFor(frameBytes);
         RandomAccess.SetLength(_file, (long)Slots * frameBytes);
-        if (Control(_file, AddSeals, SealSeal | SealShrink | SealGrow) != 0)
+        if (Descriptor.Control(_file, AddSeals, SealSeal | SealShrink | SealGrow) != 0)
         {
             _file.Dispose();
             return false;
@@ -56,7 +56,7 @@ sealed unsafe partial class FrameRoom : IDisposable
     public IMemoryOwner<byte> Frame(int slot, Action back) => new Lent(_view!.SafeMemoryMappedViewHandle, slot * _frameBytes, _frameBytes, back);
 
     /// <summary>Whether children that are started from now on inherit it.</summary>
-    public void Lend(bool lent) => _ = Control(_file, SetDescriptorFlags, lent ? 0 : (int)CloseOnExec);
+    public void Lend(bool lent) => _ = Descriptor.Control(_file, SetDescriptorFlags, lent ? 0 : (int)CloseOnExec);
 
     /// <summary>Frames that are still looked at stay readable until they are given back.</summary>
     public void Dispose()
@@ -95,7 +95,4 @@ sealed unsafe partial class FrameRoom : IDisposable
 
     [LibraryImport("libc", EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint Create(string name, uint flags);
-
-    [LibraryImport("libc", EntryPoint = "fcntl")]
-    private static partial int Control(SafeHandle file, int command, int argument);
 }

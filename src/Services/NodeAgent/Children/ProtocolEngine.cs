@@ -60,7 +60,7 @@ sealed class ProtocolEngine(string name, Child child, FrameRoom? room, EngineLim
         var id = ++_id;
         child.Allow(limits.CpuSeconds * frames.Count);
         var shared = room?.SizeFor(frameBytes) == true ? room : null;
-        await Send(new { id, op = "render", frames = frames.Select(f => new { index = f.Index, at = f.At }), room = shared is null ? null : new { fd = shared.Descriptor, slots = shared.Slots, bytes = frameBytes, input = child.InputNumber } }, ct);
+        await Send(new { id, op = "render", frames = frames.Select(f => new { index = f.Index, at = f.At }), room = shared is null ? null : new { fd = shared.Number, slots = shared.Slots, bytes = frameBytes, input = child.InputNumber } }, ct);
         var free = new SemaphoreSlim(shared?.Slots ?? 1);
         foreach (var (index, _) in frames)
         {

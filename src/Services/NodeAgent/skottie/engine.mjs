@@ -113,7 +113,7 @@ async function render(id, { frames, room: offered }) {
 
 // Memory shared with the reader, for a few frames: a slot is written again when its frame was taken. It saves the pipe's pieces and wake-ups.
 class Room {
-  #fd; #id; #slots; #put = 0; #free; #wake = null
+  #fd; #id; #free; #wake = null
 
   // Only for a reader that speaks with us itself: its words come through the pipe it names. Whoever stands between us hands on lines and pixels, and knows of no memory.
   static in(offered, id, bytes) {
@@ -125,20 +125,19 @@ class Room {
   }
 
   constructor({ fd, slots }, id) {
-    [this.#fd, this.#id, this.#slots, this.#free] = [fd, id, slots, slots]
+    [this.#fd, this.#id, this.#free] = [fd, id, [...Array(slots).keys()]]
   }
 
   async put(pixels) {
-    while (this.#free === 0) await new Promise(resolve => { this.#wake = resolve })
-    this.#free--
-    const slot = this.#put++ % this.#slots
+    while (this.#free.length === 0) await new Promise(resolve => { this.#wake = resolve })
+    const slot = this.#free.shift()
     for (let done = 0; done < pixels.length;) done += writeSync(this.#fd, pixels, done, pixels.length - done, slot * pixels.length + done)
     return slot
   }
 
-  taken({ id }) {
+  taken({ id, slot }) {
     if (id !== this.#id) return
-    this.#free++
+    this.#free.push(slot)
     this.#wake?.()
   }
 }
