@@ -25,24 +25,40 @@ sealed class House : IAsyncDisposable
     /// <param name="broker">memory, or RabbitMQ's address.</param>
     /// <param name="relay">Whether facts and asks are sent on.</param>
     /// <param name="shared">Over RabbitMQ: the beginning of the names of quorum queues that several houses share; null: queues as they come.</param>
-    public static async Task<House> OpenAsync(NpgsqlDataSource source, string broker, bool relay, Watch watch, bool projections = false, string? shared = null)
+    public static Task<House> OpenAsync(NpgsqlDataSource source, string broker, bool relay, Watch watch, bool projections = false, string? shared = null) => OpenAsync(
+        broker,
+        services =>
+        {
+            services.AddSingleton(source).AddSingleton(Vocabulary.All).AddSingleton(RenderLimits.Default).AddSingleton(watch);
+            services.AddSingleton(LegalPath.Kind).AddSingleton<Audit>();
+            services.AddEventStore(o => (o.Broker, o.Relay) = (broker, relay));
+            if (projections) services.AddProjection<JobViews>();
+        },
+        bus =>
+        {
+            bus.AddSagaStateMachine<RenderPipeline, RenderSaga, OwnLanes<RenderSaga>>().InEventStore();
+            if (shared is null) return;
+            bus.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(shared, false));
+            bus.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).SetQuorumQueue());
+        },
+        queuesStay: shared is not null);
+
+    /// <summary>The same without a store.</summary>
+    public static Task<House> OpenBareAsync(string broker, Watch watch) => OpenAsync(
+        broker,
+        services => services.AddSingleton(watch),
+        bus => bus.AddSagaStateMachine<BarePipeline, BareSaga, OwnLanes<BareSaga>>().InMemoryRepository());
+
+    static async Task<House> OpenAsync(string broker, Action<IServiceCollection> furnish, Action<IBusRegistrationConfigurator> populate, bool queuesStay = false)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Logging.ClearProviders();
-        builder.Services.AddSingleton(source).AddSingleton(Vocabulary.All).AddSingleton(RenderLimits.Default).AddSingleton(watch);
-        builder.Services.AddSingleton(LegalPath.Kind).AddSingleton<Audit>();
-        builder.Services.AddEventStore(o => (o.Broker, o.Relay) = (broker, relay));
-        if (projections) builder.Services.AddProjection<JobViews>();
+        furnish(builder.Services);
         builder.Services.AddMassTransit(bus =>
         {
-            bus.AddSagaStateMachine<RenderPipeline, RenderSaga, OwnLanes>().InEventStore();
+            populate(bus);
             bus.AddConsumer<Farm>();
             bus.AddConsumer<Watcher>();
-            if (shared is not null)
-            {
-                bus.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(shared, false));
-                bus.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).SetQuorumQueue());
-            }
             if (broker == "memory") bus.UsingInMemory((context, transport) =>
             {
                 Widen(transport);
@@ -56,6 +72,8 @@ sealed class House : IAsyncDisposable
                 Widen(transport);
                 transport.ConfigureEndpoints(context);
             });
+            // A queue that outlived its house would go on being filled, to the next one's cost.
+            if (broker != "memory" && !queuesStay) bus.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).AutoDelete = true);
         });
         builder.Services.Configure<MassTransitHostOptions>(o => o.WaitUntilStarted = true);
         var host = builder.Build();
@@ -76,9 +94,9 @@ sealed class House : IAsyncDisposable
         if (_host is IAsyncDisposable disposable) await disposable.DisposeAsync();
     }
 
-    sealed class OwnLanes : SagaDefinition<RenderSaga>
+    sealed class OwnLanes<TSaga> : SagaDefinition<TSaga> where TSaga : class, ISaga
     {
-        protected override void ConfigureSaga(IReceiveEndpointConfigurator endpoint, ISagaConfigurator<RenderSaga> saga, IRegistrationContext context)
+        protected override void ConfigureSaga(IReceiveEndpointConfigurator endpoint, ISagaConfigurator<TSaga> saga, IRegistrationContext context)
         {
             var lanes = saga.CreatePartitioner(Lanes);
             Lane<SubmitRender>();
@@ -121,6 +139,13 @@ sealed class Watch
 {
     volatile TaskCompletionSource<long> _next = new();
     Guid _expected;
+
+    long _steps;
+
+    /// <summary>Steps of a pipeline that stores none.</summary>
+    public long Steps => Volatile.Read(ref _steps);
+
+    public void Step() => Interlocked.Increment(ref _steps);
 
     /// <summary>No more films are begun.</summary>
     public volatile bool Closed;

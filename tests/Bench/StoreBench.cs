@@ -45,9 +45,12 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
         // The peer before, between and after: the machine may be busier at one moment than at another.
         var before = await _peer.RunAsync(_seconds);
         var append = await AppendAsync(cpu);
+        var plain = await PlainAsync(cpu);
         var memory = await TransitionsAsync("memory", cpu);
+        var bare = await BareAsync("memory", cpu);
         var between = await _peer.RunAsync(_seconds);
         var broker = rabbit is null ? null : await TransitionsAsync(rabbit, cpu);
+        var bareBroker = rabbit is null ? null : await BareAsync(rabbit, cpu);
         var after = rabbit is null ? between : await _peer.RunAsync(_seconds);
         double peer = (before + between) / 2, brokerPeer = (between + after) / 2;
 
@@ -57,14 +60,25 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
         figures.Add("append_cpu_ms", append.CpuMs, cpu.SeesDatabase ? "processor time a unit, client and database together" : "processor time a unit, client only: the database is not on this machine");
         figures.Add("append_cpu_ms_client", append.OwnMs, "of these, in this process");
         figures.Add("append_units_per_commit", append.UnitsPerCommit, "how many units went into one commit");
+        figures.Add("plain_per_s", plain.PerSecond, $"the limit: the same rows by plain statements of {PlainRows.Batch} units from ready-made text, unguarded, unhashed");
+        figures.Add("plain_vs_pgbench", plain.PerSecond / peer, "");
+        figures.Add("append_vs_plain", append.PerSecond / plain.PerSecond, "");
         figures.Add("transition_memory_per_s", memory.PerSecond, $"facts through bus, machine, store, relay and agenda in one process, {House.Lanes} renders in flight");
         figures.Add("transition_memory_vs_pgbench", memory.PerSecond / peer, "", "2");
         figures.Add("cpu_ms_per_transition", memory.CpuMs, cpu.SeesDatabase ? "client and database together, in memory mode" : "client only: the database is not on this machine", "< 0.4");
         figures.Add("cpu_ms_per_transition_client", memory.OwnMs, "of these, in this process");
         figures.Add("transition_units_per_commit", memory.UnitsPerCommit, "how many went into one commit, in memory mode");
+        figures.Add("bare_memory_per_s", bare.PerSecond, "the limit: the same steps by MassTransit alone, its memory a dictionary, nothing stored");
+        figures.Add("bare_memory_vs_pgbench", bare.PerSecond / peer, "");
+        figures.Add("transition_memory_vs_bare", memory.PerSecond / bare.PerSecond, "");
+        figures.Add("cpu_ms_per_bare", bare.CpuMs, "this process; of a transition's processor time, what bus and machine cost without a store");
         figures.Add("transition_rabbit_per_s", broker?.PerSecond, rabbit is null ? "not measured: FLATRENDER_TEST_RABBITMQ is not set" : "the same over RabbitMQ");
         figures.Add("transition_rabbit_vs_pgbench", broker?.PerSecond / brokerPeer, "", "0.7");
         figures.Add("cpu_ms_per_transition_rabbit", broker?.CpuMs, cpu.SeesBroker ? "client, database and broker together" : "without the broker, which is not on this machine", "< 0.9");
+        figures.Add("bare_rabbit_per_s", bareBroker?.PerSecond, "the limit over RabbitMQ: nothing stored, publishes not confirmed");
+        figures.Add("bare_rabbit_vs_pgbench", bareBroker?.PerSecond / brokerPeer, "");
+        figures.Add("transition_rabbit_vs_bare", broker?.PerSecond / bareBroker?.PerSecond, "");
+        figures.Add("cpu_ms_per_bare_rabbit", bareBroker?.CpuMs, "this process and the broker");
         await RelayAsync();
         await HistoryAsync(cpu);
 
@@ -109,6 +123,19 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
         return pace;
     }
 
+    async Task<Pace> PlainAsync(Cpu cpu)
+    {
+        await Migration.ApplyAsync(source, PlainRows.Schema);
+        using var stop = new CancellationTokenSource();
+        var plain = new PlainRows(source);
+        var running = plain.RunAsync(stop.Token);
+        var pace = await RateAsync(() => Task.FromResult(plain.Units), cpu);
+        await stop.CancelAsync();
+        await running;
+        await ExecuteAsync($"DROP SCHEMA {PlainRows.Schema} CASCADE");
+        return pace;
+    }
+
     async Task<Pace> TransitionsAsync(string broker, Cpu cpu)
     {
         var watch = new Watch();
@@ -118,6 +145,17 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
         await using var house = await House.OpenAsync(source, broker, relay: true, watch);
         for (var i = 0; i < House.Lanes; i++) await house.Get<IBus>().Publish(Lives.Submission(new JobId(Ids.New())));
         var pace = await RateAsync(HeadAsync, cpu, house.Get<EventStore.Tally>());
+        watch.Closed = true;
+        return pace;
+    }
+
+    /// <summary>The same steps by MassTransit alone, its memory a dictionary: as fast as any store behind this machine and bus can be.</summary>
+    async Task<Pace> BareAsync(string broker, Cpu cpu)
+    {
+        var watch = new Watch();
+        await using var house = await House.OpenBareAsync(broker, watch);
+        for (var i = 0; i < House.Lanes; i++) await house.Get<IBus>().Publish(Lives.Submission(new JobId(Ids.New())));
+        var pace = await RateAsync(() => Task.FromResult(watch.Steps), cpu);
         watch.Closed = true;
         return pace;
     }
@@ -205,8 +243,9 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
     const string JobViews = Gateway.JobViews.ProjectionName;
 
     /// <summary>What was counted over the measured time, once the code is warm.</summary>
-    async Task<Pace> RateAsync(Func<Task<long>> count, Cpu cpu, EventStore.Tally tally)
+    async Task<Pace> RateAsync(Func<Task<long>> count, Cpu cpu, EventStore.Tally? ours = null)
     {
+        var tally = ours ?? new EventStore.Tally();
         await Warm.UpAsync();
         var (used, own, units, batches) = (cpu.Seconds(), Cpu.OwnSeconds(), tally.Units, tally.Batches);
         var (from, first) = (_clock.GetTimestamp(), await count());
