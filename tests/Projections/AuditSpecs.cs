@@ -58,10 +58,36 @@ public sealed class AuditSpecs : IAsyncLifetime
     [InlineData("id = gen_random_uuid()", 4, "hash_broken 4")]
     [InlineData("version = 40", 7, "hash_broken 40", "stream_differs ", "version_missing 7")]
     [InlineData("seq_id = 100000", 4, "order_broken 5")]
+    // What no hash covers, and Marten reads.
+    [InlineData("tenant_id = 'another'", 4, "row_changed 4")]
+    [InlineData("tenant_id = NULL", 4, "row_changed 4")]
+    [InlineData("is_archived = TRUE", 4, "row_changed 4")]
+    [InlineData("bdata = 'x'", 4, "row_changed 4")]
+    [InlineData("mt_dotnet_type = 'FlatRender.Contracts.JobDone, FlatRender.Contracts'", 4, "row_changed 4")]
     public async Task A_changed_fact_is_found_and_named(string change, int version, params string[] found)
     {
         await _store.RunAsync($"UPDATE {{s}}.mt_events SET {change} WHERE stream_id = $1 AND version = $2", Job, version);
         (await FoundAsync()).ShouldBe(found);
+    }
+
+    [Theory]
+    [InlineData("tenant_id = 'another'")]
+    [InlineData("is_archived = TRUE")]
+    [InlineData("version = 6")]
+    [InlineData("version = 8", "version_missing 8")]
+    [InlineData("type = 'node'")]
+    [InlineData("type = NULL")]
+    public async Task A_changed_row_of_a_stream_is_found(string change, string found = "stream_differs ")
+    {
+        await _store.RunAsync($"UPDATE {{s}}.mt_streams SET {change} WHERE id = $1", Job);
+        (await FoundAsync()).ShouldBe([found]);
+    }
+
+    [Fact]
+    public async Task What_Marten_wrote_under_its_own_name_for_a_fact_is_not_accused()
+    {
+        await _store.RunAsync("UPDATE {s}.mt_events SET mt_dotnet_type = 'FlatRender.Contracts.JobQueued, FlatRender.Contracts' WHERE stream_id = $1 AND version = 1", Job);
+        (await FoundAsync()).ShouldBeEmpty();
     }
 
     [Theory]

@@ -1,7 +1,7 @@
 namespace FlatRender.EventStore;
 
 /// <summary>Something in the store that is not as it must be.</summary>
-/// <param name="Code">hash_broken, version_missing, version_doubled, order_broken, path_illegal, fact_unreadable, memory_differs, memory_missing, memory_orphaned, stream_differs.</param>
+/// <param name="Code">hash_broken, version_missing, version_doubled, order_broken, path_illegal, fact_unreadable, row_changed, memory_differs, memory_missing, memory_orphaned, stream_differs.</param>
 /// <param name="Version">The fact it is about; null: the stream as a whole.</param>
 /// <param name="Detail">A sentence that says what is wrong.</param>
 public sealed record Finding(string Code, Guid StreamId, long? Version, long? Seq, Guid? EventId, string? Type, string Detail)

@@ -5,9 +5,10 @@ using FlatRender.Contracts;
 namespace FlatRender.EventStore;
 
 /// <summary>A stream as its row and its document say it is.</summary>
-/// <param name="Type">Null: there is a document but no stream.</param>
+/// <param name="Exists">False: there is a document but no stream.</param>
 /// <param name="Memory">The stored memory as JSON, or null.</param>
-sealed record Claimed(Guid Id, string? Type, long Version, string? Memory);
+/// <param name="Odd">The columns of its row that should have one value and have another, or null.</param>
+sealed record Claimed(Guid Id, bool Exists, string? Type, long Version, string? Memory, string? Odd);
 
 /// <summary>Goes through one stream, fact by fact, and compares it with what is claimed of it.</summary>
 sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabulary, Action<Finding> found)
@@ -17,7 +18,9 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
     string? _hash;
     bool _foldable = true;
 
-    public void Take(RecordedEvent e)
+    /// <param name="odd">The columns of its row that should have one value and have another, or null.</param>
+    /// <param name="dotnetType">The .NET type that Marten named when it wrote the fact; null where we did.</param>
+    public void Take(RecordedEvent e, string? odd, string? dotnetType)
     {
         if (e.Version == _version + 1) { }
         else if (e.Version <= _version) found(Finding.Of("version_doubled", e, $"it follows version {_version}."));
@@ -28,6 +31,8 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
         var hash = e.Header("hash") is { Length: 64 } given && given.All(char.IsAsciiHexDigitLower) ? given : null;
         if (hash is null) found(Finding.Of("hash_broken", e, "it carries no hash."));
         else if (!Follows(hash, e)) found(Finding.Of("hash_broken", e, "its hash does not follow from it and the fact before it: one of them was changed."));
+        if (odd is not null) found(Finding.Of("row_changed", e, $"its {odd} was changed: Marten would not show it as it was written."));
+        if (dotnetType is not null && vocabulary.Names.Contains(e.Type) && dotnetType != DotnetName(vocabulary.TypeOf(e.Type))) found(Finding.Of("row_changed", e, $"its mt_dotnet_type is '{dotnetType}', which is not what Marten calls such a fact."));
         (_version, _seq, _hash) = (e.Version, e.Seq, hash);
         if (_life is not null && _foldable) Fold(_life, e);
     }
@@ -36,7 +41,9 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
     {
         if (_version < claimed.Version) Missing(_version + 1, claimed.Version);
         if (_version > claimed.Version) found(Whole("stream_differs", $"its row says version {claimed.Version}, its last fact is {_version}."));
-        if (claimed.Type is null) found(Whole("memory_orphaned", "there is a memory but no stream."));
+        if (claimed.Exists && claimed.Odd is not null) found(Whole("stream_differs", $"its row's {claimed.Odd} was changed: Marten would not show it as it was written."));
+        if (!claimed.Exists) found(Whole("memory_orphaned", "there is a memory but no stream."));
+        else if (kind?.Document is null && claimed.Memory is not null) found(Whole("stream_differs", $"there is a memory, but its row says it is a stream of type '{claimed.Type}', which has none."));
         else if (kind?.Document is not null && claimed.Memory is null) found(Whole("memory_missing", "there is a stream but no memory."));
         else if (_life is not null && claimed.Memory is not null && _foldable && Difference(_life.Json, claimed.Memory) is { } difference) found(Whole("memory_differs", difference));
     }
@@ -69,6 +76,8 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
             found(Finding.Of("fact_unreadable", e, failure.Message));
         }
     }
+
+    static string DotnetName(Type type) => $"{type.FullName}, {type.Assembly.GetName().Name}";
 
     void Missing(long from, long to) => found(new("version_missing", claimed.Id, from, null, null, null, from == to ? $"version {from} is not there." : $"versions {from} to {to} are not there."));
 
