@@ -6,15 +6,22 @@ namespace FlatRender.EventStore;
 /// <summary>The call of <c>sql/functions/append.sql</c> on a connection of its own, prepared once and opened again when it breaks.</summary>
 sealed class Append(EventStoreOptions options) : IAsyncDisposable
 {
+    /// <summary>How long a call waits for what somebody else has locked, in milliseconds: longer than any append of ours takes, and no longer than others should wait for it.</summary>
+    const int Patience = 2000, PatienceWhenTriedAgain = 50;
+
     NpgsqlConnection? _connection;
+    int _patience;
     NpgsqlCommand? _command;
 
     /// <summary>The streams whose unit got in, each with the numbers of its agenda rows. Units are sorted by stream, one a stream.</summary>
-    public async Task<Dictionary<Guid, long[]>> RunAsync(List<UnitOfWork> units)
+    /// <param name="again">These units have waited for locks already.</param>
+    /// <exception cref="PostgresException">The database cannot take one of them, or a lock could not be had.</exception>
+    public async Task<Dictionary<Guid, long[]>> RunAsync(List<UnitOfWork> units, bool again)
     {
         try
         {
             var command = await CommandAsync();
+            await WaitAtMostAsync(again ? PatienceWhenTriedAgain : Patience);
             Fill(command.Parameters, units);
             var accepted = new Dictionary<Guid, long[]>(units.Count);
             await using var rows = await command.ExecuteReaderAsync();
@@ -83,9 +90,17 @@ sealed class Append(EventStoreOptions options) : IAsyncDisposable
     {
         if (_command is not null) return _command;
         _connection = await options.DataSource.OpenConnectionAsync();
+        _patience = 0;
         var command = Empty(_connection, options.Schema);
         await command.PrepareAsync();
         return _command = command;
+    }
+
+    async Task WaitAtMostAsync(int patience)
+    {
+        if (_patience == patience) return;
+        await _connection!.RunAsync($"SET lock_timeout = {patience}", CancellationToken.None);
+        _patience = patience;
     }
 
     static NpgsqlCommand Empty(NpgsqlConnection connection, string schema)

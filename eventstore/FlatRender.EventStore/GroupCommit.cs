@@ -79,13 +79,13 @@ public sealed class GroupCommit : ICommit, IAsyncDisposable
         }
     }
 
-    async Task CommitAsync(Append append, List<Pending> batch)
+    async Task CommitAsync(Append append, List<Pending> batch, bool again = false)
     {
         batch.Sort((a, b) => a.Unit.StreamId.CompareTo(b.Unit.StreamId));
         try
         {
             _tally.Batch(batch.Count);
-            var accepted = await append.RunAsync(batch.ConvertAll(p => p.Unit));
+            var accepted = await append.RunAsync(batch.ConvertAll(p => p.Unit), again);
             foreach (var p in batch)
             {
                 var isIn = accepted.TryGetValue(p.Unit.StreamId, out var numbers);
@@ -93,14 +93,14 @@ public sealed class GroupCommit : ICommit, IAsyncDisposable
                 p.Done.SetResult(isIn);
             }
         }
-        catch (PostgresException) when (batch.Count > 1)
+        catch (PostgresException e) when (batch.Count > 1)
         {
             // One bad unit harms no other: each is tried alone, and the bad one's failure goes to its own owner.
-            foreach (var p in batch) await CommitAsync(append, [p]);
+            foreach (var p in batch) await CommitAsync(append, [p], again: e.SqlState == PostgresErrorCodes.LockNotAvailable);
         }
-        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.DeadlockDetected)
+        catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.LockNotAvailable)
         {
-            // Another engine locks its fact first and the stream's row last: what it has half written will be there when the owner looks again.
+            // Somebody else has the stream's row: another engine, which locks its fact first and the row last, or a hand in the database. What it has half written will be there when the owner looks again.
             batch[0].Done.SetResult(false);
         }
         catch (Exception e)

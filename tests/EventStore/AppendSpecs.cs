@@ -114,6 +114,27 @@ public sealed class AppendSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_stream_that_somebody_holds_locked_holds_up_no_other_and_goes_on_when_it_is_let_go()
+    {
+        var (held, free) = (Ids.New(), Enumerable.Range(0, 20).Select(_ => Ids.New()).ToArray());
+        foreach (var id in (Guid[])[held, .. free]) await _process.Streams.AppendAsync(id, "render_job", 0, [Held(id, "before")], "test", CancellationToken.None);
+
+        await using var hand = await _database.Source.OpenConnectionAsync();
+        await using (var tx = await hand.BeginTransactionAsync())
+        {
+            await hand.RunAsync($"SELECT FROM {_database.Schema}.mt_streams WHERE id = $1 FOR UPDATE", CancellationToken.None, held);
+            var refused = Next(held);
+            await Task.WhenAll(free.Select(Next));
+            (await Should.ThrowAsync<ConcurrencyException>(() => refused)).StreamId.ShouldBe(held);
+        }
+
+        await Next(held);
+        (await FactsAsync()).Where(f => f.Version == 2).Select(f => f.Stream).ShouldBe([.. free, held], ignoreOrder: true);
+
+        Task Next(Guid id) => Task.Run(() => _process.Streams.AppendAsync(id, "render_job", 1, [Held(id, "after")], "test", CancellationToken.None));
+    }
+
+    [Fact]
     public async Task Two_processes_that_append_to_the_same_streams_never_deadlock()
     {
         await using var other = new Process(_database);
