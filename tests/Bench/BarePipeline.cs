@@ -1,4 +1,5 @@
 using FlatRender.Contracts;
+using FlatRender.TestKit;
 using MassTransit;
 
 namespace FlatRender.Bench;
@@ -15,16 +16,11 @@ sealed class BareSaga : SagaStateMachineInstance
 /// The limit: the same steps, asks and facts as a render that goes well, by MassTransit alone. Its memory is a dictionary, its facts are published and forgotten: what is left is what
 /// the bus and the machine cost, whatever store stands behind them.
 /// </summary>
-sealed class BarePipeline : MassTransitStateMachine<BareSaga>
+sealed class BarePipeline : ShortRoad<BareSaga>
 {
     public BarePipeline(Watch watch)
     {
         InstanceState(x => x.CurrentState);
-        Event(() => SubmitRender, x => x.CorrelateById(m => m.Message.JobId.Value));
-        Event(() => WorkStarted, x => x.CorrelateById(m => m.Message.JobId.Value));
-        Event(() => FramesRendered, x => x.CorrelateById(m => m.Message.JobId.Value));
-        Event(() => FramesAccepted, x => x.CorrelateById(m => m.Message.JobId.Value));
-        Event(() => FilmAccepted, x => x.CorrelateById(m => m.Message.JobId.Value));
 
         Initially(
             Say(When(SubmitRender).Then(x => x.Saga.Tenant = x.Message.TenantId), m => new JobQueued(m.JobId, m.TenantId, m.OwnerId, m.Title, m.TemplateDigest, m.Film, m.Priority, m.Warnings, 1, "submitted"))
@@ -60,10 +56,4 @@ sealed class BarePipeline : MassTransitStateMachine<BareSaga>
     public State Queued { get; private set; } = null!;
     public State Rendering { get; private set; } = null!;
     public State Validating { get; private set; } = null!;
-
-    public Event<SubmitRender> SubmitRender { get; private set; } = null!;
-    public Event<WorkStarted> WorkStarted { get; private set; } = null!;
-    public Event<FramesRendered> FramesRendered { get; private set; } = null!;
-    public Event<FramesAccepted> FramesAccepted { get; private set; } = null!;
-    public Event<FilmAccepted> FilmAccepted { get; private set; } = null!;
 }

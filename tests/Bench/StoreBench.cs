@@ -9,6 +9,9 @@ namespace FlatRender.Bench;
 /// <summary>The event store beside pgbench on the same server: appends, whole transitions, relay, rebuild, audit.</summary>
 sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder server, Figures figures, bool quick)
 {
+    /// <summary>As many streams at once as fill our largest commits.</summary>
+    const int Wide = 512;
+
     readonly TimeProvider _clock = TimeProvider.System;
     readonly PgBench _peer = new(server);
     readonly int _seconds = quick ? 3 : 10;
@@ -44,7 +47,8 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
 
         // The peer before, between and after: the machine may be busier at one moment than at another.
         var before = await _peer.RunAsync(_seconds);
-        var append = await AppendAsync(cpu);
+        var append = await AppendAsync(64, cpu);
+        var wide = await AppendAsync(Wide, cpu);
         var plain = await PlainAsync(cpu);
         var memory = await TransitionsAsync("memory", cpu);
         var bare = await BareAsync("memory", cpu);
@@ -60,9 +64,15 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
         figures.Add("append_cpu_ms", append.CpuMs, cpu.SeesDatabase ? "processor time a unit, client and database together" : "processor time a unit, client only: the database is not on this machine");
         figures.Add("append_cpu_ms_client", append.OwnMs, "of these, in this process");
         figures.Add("append_units_per_commit", append.UnitsPerCommit, "how many units went into one commit");
+        figures.Add("append_wide_per_s", wide.PerSecond, $"the same, {Wide} streams at once");
+        figures.Add("append_wide_vs_pgbench", wide.PerSecond / peer, "");
+        figures.Add("append_wide_cpu_ms", wide.CpuMs, "");
+        figures.Add("append_wide_units_per_commit", wide.UnitsPerCommit, "");
         figures.Add("plain_per_s", plain.PerSecond, $"the limit: the same rows by plain statements of {PlainRows.Batch} units from ready-made text, unguarded, unhashed");
         figures.Add("plain_vs_pgbench", plain.PerSecond / peer, "");
+        figures.Add("plain_cpu_ms", plain.CpuMs, "");
         figures.Add("append_vs_plain", append.PerSecond / plain.PerSecond, "");
+        figures.Add("append_wide_vs_plain", wide.PerSecond / plain.PerSecond, "");
         figures.Add("transition_memory_per_s", memory.PerSecond, $"facts through bus, machine, store, relay and agenda in one process, {House.Lanes} renders in flight");
         figures.Add("transition_memory_vs_pgbench", memory.PerSecond / peer, "", "2");
         figures.Add("cpu_ms_per_transition", memory.CpuMs, cpu.SeesDatabase ? "client and database together, in memory mode" : "client only: the database is not on this machine", "< 0.4");
@@ -94,13 +104,13 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
     }
 
     /// <returns>Units a second, each one fact on a stream of its own kind of life.</returns>
-    async Task<Pace> AppendAsync(Cpu cpu)
+    async Task<Pace> AppendAsync(int streams, Cpu cpu)
     {
         await using var house = await House.OpenAsync(source, "memory", relay: false, new Watch());
         var commit = house.Get<GroupCommit>();
         using var stop = new CancellationTokenSource();
         var units = 0L;
-        var writers = Enumerable.Range(0, 64).Select(_ => Task.Run(async () =>
+        var writers = Enumerable.Range(0, streams).Select(_ => Task.Run(async () =>
         {
             while (!stop.IsCancellationRequested)
             {
@@ -143,10 +153,7 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
         await MoveRelayAsync(await HeadAsync());
         await ExecuteAsync("DELETE FROM eventstore.agenda");
         await using var house = await House.OpenAsync(source, broker, relay: true, watch);
-        for (var i = 0; i < House.Lanes; i++) await house.Get<IBus>().Publish(Lives.Submission(new JobId(Ids.New())));
-        var pace = await RateAsync(HeadAsync, cpu, house.Get<EventStore.Tally>());
-        watch.Closed = true;
-        return pace;
+        return await PipelineAsync(house, watch, HeadAsync, cpu, house.Get<EventStore.Tally>());
     }
 
     /// <summary>The same steps by MassTransit alone, its memory a dictionary: as fast as any store behind this machine and bus can be.</summary>
@@ -154,8 +161,13 @@ sealed class StoreBench(NpgsqlDataSource source, NpgsqlConnectionStringBuilder s
     {
         var watch = new Watch();
         await using var house = await House.OpenBareAsync(broker, watch);
+        return await PipelineAsync(house, watch, () => Task.FromResult(watch.Steps), cpu);
+    }
+
+    async Task<Pace> PipelineAsync(House house, Watch watch, Func<Task<long>> steps, Cpu cpu, EventStore.Tally? ours = null)
+    {
         for (var i = 0; i < House.Lanes; i++) await house.Get<IBus>().Publish(Lives.Submission(new JobId(Ids.New())));
-        var pace = await RateAsync(() => Task.FromResult(watch.Steps), cpu);
+        var pace = await RateAsync(steps, cpu, ours);
         watch.Closed = true;
         return pace;
     }

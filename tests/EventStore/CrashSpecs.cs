@@ -17,6 +17,9 @@ public sealed class CrashSpecs(ITestOutputHelper output) : IAsyncLifetime
         "take agenda stop", "ask confirmed", "delete agenda stop", "publish facts", "facts confirmed", "save position stop",
     ];
 
+    /// <summary>How a process ends that was sent SIGKILL.</summary>
+    const int Killed = 128 + 9;
+
     TestDatabase _database = null!;
 
     static string Rabbit => Environment.GetEnvironmentVariable("FLATRENDER_TEST_RABBITMQ")!;
@@ -36,8 +39,9 @@ public sealed class CrashSpecs(ITestOutputHelper output) : IAsyncLifetime
         foreach (var point in points)
         {
             ids.AddRange(Enumerable.Range(0, 10).Select(_ => Ids.New()));
-            var (exit, _) = await RunAsync("pipeline", broker, $"{point}:{random.Next(1, 6)}", ids);
-            exit.ShouldNotBe(0, $"was to be killed at {point}");
+            var (exit, said) = await RunAsync("pipeline", broker, $"{point}:{random.Next(1, 6)}", ids);
+            exit.ShouldBe(Killed, $"was to be killed at {point}");
+            ids.AddRange(said.Split('\n').Where(line => Guid.TryParse(line, out _)).Select(Guid.Parse));
         }
 
         (await RunAsync("pipeline", broker, "-", ids)).Exit.ShouldBe(0, "all renders are done after the last start");
@@ -60,7 +64,7 @@ public sealed class CrashSpecs(ITestOutputHelper output) : IAsyncLifetime
         foreach (var role in new[] { "stock", "pipeline" })
         {
             var ids = Enumerable.Range(0, 30).Select(_ => Ids.New()).ToArray();
-            await RunAsync(role, Rabbit, "append stop:1", ids);
+            (await RunAsync(role, Rabbit, "append stop:1", ids)).Exit.ShouldBe(Killed, $"{role} was to be killed after its first append");
             await RunAsync(role, Rabbit, "-", ids);
             await using var process = new Process(_database);
             lost[role] = ids.Length - (await process.Streams.MemoriesAsync<RenderJob>([Step.Done], CancellationToken.None)).Count(j => ids.Contains(j.Id));
