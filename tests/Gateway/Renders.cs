@@ -50,12 +50,18 @@ static class Renders
         await Until(async () => (await server.FindAsync(job))?.Step == Step.Failed, $"render {job} is seen to have failed");
     }
 
-    // Reports answer the order of the moment.
+    // A report answers the order of the moment, as a farm's do: an order given while it was on its way is answered again.
     static async Task SayAsync(this Server server, Func<int, object> report, JobId job, Func<RenderJob, bool> taken)
     {
-        var streams = server.Services.GetRequiredService<Streams>();
-        await server.Services.GetRequiredService<IBus>().Publish(report((await streams.LoadAsync<RenderJob>(job.Value, CancellationToken.None))!.Order));
-        await Until(async () => taken((await streams.LoadAsync<RenderJob>(job.Value, CancellationToken.None))!), $"render {job} has taken the report");
+        var (streams, bus) = (server.Services.GetRequiredService<Streams>(), server.Services.GetRequiredService<IBus>());
+        var answered = 0;
+        await Until(async () =>
+        {
+            var memory = (await streams.LoadAsync<RenderJob>(job.Value, CancellationToken.None))!;
+            if (taken(memory)) return true;
+            if (memory.Order != answered) await bus.Publish(report(answered = memory.Order));
+            return false;
+        }, $"render {job} has taken the report");
     }
 
     static async Task<RenderView?> FindAsync(this Server server, JobId job)

@@ -51,16 +51,22 @@ public sealed class AccidentSpecs(Victim victim) : IAsyncLifetime
     [Fact]
     public async Task A_render_whose_engines_are_killed_between_two_frames_is_done_without_a_word()
     {
-        using var command = At.Start(["render", Checkout.TitleCard, "-o", "engine.mp4", .. Victim.Render]);
-        var job = await FrozenAsync(command);
+        var struck = false;
+        // Engines that were frozen between two pieces are missed by nobody: those of the next render, then.
+        for (var render = 1; !struck && render <= 10; render++)
+        {
+            using var command = At.Start(["render", Checkout.TitleCard, "-o", $"engine-{render}.mp4", .. Victim.Render]);
+            var job = await FrozenAsync(command);
 
-        foreach (var engine in At.Engines())
-            Signal.Send(engine, Signal.Kill);
+            foreach (var engine in At.Engines())
+                Signal.Send(engine, Signal.Kill);
 
-        var said = await command.EndAsync();
-        said.ExitCode.ShouldBe(0, $"{said}");
-        (await At.Book.WorkAsync(job)).Sum(p => p.Failures).ShouldBeGreaterThan(0, "an engine that worked was killed");
-        await DoneOnceAsync(job);
+            var said = await command.EndAsync();
+            said.ExitCode.ShouldBe(0, $"{said}");
+            await DoneOnceAsync(job);
+            struck = (await At.Book.WorkAsync(job)).Any(p => p.Failures > 0);
+        }
+        struck.ShouldBeTrue("an engine that worked was killed");
     }
 
     [Fact]
