@@ -89,8 +89,7 @@ sealed class Append(EventStoreOptions options) : IAsyncDisposable
     async Task<NpgsqlCommand> CommandAsync()
     {
         if (_command is not null) return _command;
-        _connection = await options.DataSource.OpenConnectionAsync();
-        _patience = 0;
+        if (_connection is null) (_connection, _patience) = (await options.DataSource.OpenConnectionAsync(), 0);
         var command = Empty(_connection, options.Schema);
         await command.PrepareAsync();
         return _command = command;

@@ -46,7 +46,7 @@ sealed class Door(Agent agent, CallerCheck callers, Refusals refusals)
         {
             Offered.Taken => Results.StatusCode(202),
             Offered.Busy => Refusal(context, 409, "NO_FREE_SLOT", "All slots are busy."),
-            Offered.Unfit => Refusal(context, 409, "UNFIT", $"This node can take nothing now: {agent.Unfit()}."),
+            Offered.Unfit => Refusal(context, 409, "UNFIT", $"This node can take nothing now: {agent.Unfit() ?? "its disk was full"}."),
             _ => Refusal(context, 410, "DRAINING", "This node takes nothing new."),
         };
     }
