@@ -57,21 +57,11 @@ public sealed class Alongside(EventStoreOptions options, Wake wake, TimeProvider
     /// <summary>Wakes who waits for facts: once the transaction has committed. Forgotten, they are seen at the next poll.</summary>
     public void Committed() => wake.Committed(facts: true, agenda: false);
 
-    // In the order of the append's own locks.
+    // Locked first, in the order of the append's own locks, and looked at afterwards: one statement that does both would see, beside the new version of a row it has waited for, the facts of before the wait.
     async Task<Dictionary<Guid, (long Version, string? Hash)>> EndsAsync(NpgsqlConnection db, Guid[] streams, CancellationToken cancel)
     {
-        await using var command = new NpgsqlCommand(
-            $"""
-            SELECT s.id, s.version, (SELECT e.headers->>'hash' FROM {options.Schema}.mt_events e WHERE e.stream_id = s.id AND e.version = s.version)
-            FROM {options.Schema}.mt_streams s
-            WHERE s.id = ANY ($1)
-            ORDER BY s.id
-            FOR NO KEY UPDATE
-            """, db)
-        { Parameters = { new() { Value = streams } } };
-        var ends = new Dictionary<Guid, (long, string?)>();
-        await using var rows = await command.ExecuteReaderAsync(cancel);
-        while (await rows.ReadAsync(cancel)) ends[rows.GetGuid(0)] = (rows.GetInt64(1), rows.IsDBNull(2) ? null : rows.GetString(2));
-        return ends;
+        await db.RunAsync($"SELECT FROM {options.Schema}.mt_streams WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE", cancel, streams);
+        return (await db.QueryAsync($"SELECT s.id, s.version, e.headers->>'hash' FROM {options.Schema}.mt_streams s LEFT JOIN {options.Schema}.mt_events e ON e.stream_id = s.id AND e.version = s.version WHERE s.id = ANY ($1)",
+            row => (Id: row.GetGuid(0), Version: row.GetInt64(1), Hash: row.Text(2)), cancel, streams)).ToDictionary(s => s.Id, s => (s.Version, s.Hash));
     }
 }

@@ -99,15 +99,14 @@ sealed class Meddler : IAsyncDisposable
         var task = JsonSerializer.Deserialize<NodeTask>(body, Wire.Json)!;
         var film = await _book.FilmOf(task.JobId).Task;
         var chunk = task is RenderTask render ? FaultPlan.Chunks.ToList().FindIndex(c => c.First == render.First) : -1;
-        // Each strikes once: what is done again is left alone.
-        _current = (task, film, chunk >= 0 && _book.Outside.TryRemove((film, chunk), out var fault) ? fault : null);
+        _current = (task, film, chunk >= 0 && _book.Outside.TryGetValue((film, chunk), out var fault) ? fault : null);
         _puts = 0;
     }
 
     /// <summary>An upload: passed on as it is, spoilt, or swallowed (null: answered here).</summary>
     async Task<byte[]?> PutAsync(HttpContext context, byte[] body)
     {
-        if (_current?.Fault is not { } fault || ++_puts != 1) return body;
+        if (_current?.Fault is not { Kind: "upload-cut" or "upload-flip" or "upload-lost" } fault || ++_puts != 1 || !Strikes(fault)) return body;
         switch (fault.Kind)
         {
             case "upload-cut": return body[..(int)(fault.At * body.Length)];
@@ -121,6 +120,9 @@ sealed class Meddler : IAsyncDisposable
         }
     }
 
+    /// <summary>Each strikes once: what is done again is left alone. One whose task was lost before it came to it strikes the next who has the chunk.</summary>
+    bool Strikes(Fault fault) => _book.Outside.TryRemove((fault.Film, fault.Chunk), out _);
+
     static byte[] Flipped(byte[] bytes, double at)
     {
         var copy = bytes.ToArray();
@@ -131,7 +133,7 @@ sealed class Meddler : IAsyncDisposable
     /// <summary>A result: its files are spoilt behind its back, or it is kept until its lease is another's.</summary>
     async Task<bool> KeptAsync(HttpContext context, byte[] body)
     {
-        if (_current?.Fault is not { } fault || JsonSerializer.Deserialize<NodeResult>(body, Wire.Json) is not TaskRendered rendered) return false;
+        if (_current?.Fault is not { } fault || JsonSerializer.Deserialize<NodeResult>(body, Wire.Json) is not TaskRendered rendered || !Strikes(fault)) return false;
         switch (fault.Kind)
         {
             case "disk-cut" or "disk-flip":

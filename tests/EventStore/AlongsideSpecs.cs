@@ -33,7 +33,7 @@ public sealed class AlongsideSpecs : IAsyncLifetime
             await using var row = new Npgsql.NpgsqlCommand($"INSERT INTO {_database.Schema}.rows VALUES ($1)", db) { Parameters = { new() { Value = stream } } };
             await row.ExecuteNonQueryAsync();
         }
-        await _alongside.AppendAsync(db, [.. facts.Select(f => new StreamFacts(f.Stream, "node", [new NodeRecovered(new NodeId(f.Stream), "test", f.Reason)]))], "farm", default);
+        await _alongside.AppendAsync(db, [.. facts.Select(f => Fact(f.Stream, f.Reason))], "farm", default);
         if (commit) await transaction.CommitAsync();
     }
 
@@ -56,13 +56,8 @@ public sealed class AlongsideSpecs : IAsyncLifetime
         await WriteAsync(true, (stream, "first"));
         await _process.Streams.AppendAsync(stream, "node", 1, [new NodeRecovered(new NodeId(stream), "test", "second")], "test", default);
         await WriteAsync(true, (stream, "third"));
-        string? last = null;
-        foreach (var e in await _process.Streams.ReadAsync(stream, default))
-        {
-            Chain.Holds(last, e).ShouldBeTrue(e.Data);
-            last = e.Header("hash");
-            e.Header("actor").ShouldNotBeNull();
-        }
+        await ChainHoldsAsync(stream);
+        (await _process.Streams.ReadAsync(stream, default)).ShouldAllBe(e => e.Header("actor") != null);
         (await Reasons(stream)).ShouldBe(["1 first", "2 second", "3 third"]);
     }
 
@@ -73,7 +68,36 @@ public sealed class AlongsideSpecs : IAsyncLifetime
         await WriteAsync(true, (stream, "0"));
         await Task.WhenAll(Enumerable.Range(1, 20).Select(n => WriteAsync(true, (stream, $"{n}"))));
         (await Reasons(stream)).Select(r => r.Split(' ')[1]).ShouldBe(Enumerable.Range(0, 21).Select(n => $"{n}"), ignoreOrder: true);
+        await ChainHoldsAsync(stream);
     }
+
+    [Fact]
+    public async Task Who_waited_for_another_writer_stands_on_what_that_one_wrote()
+    {
+        var stream = Ids.New();
+        await WriteAsync(true, (stream, "first"));
+        await using var db = await _database.Source.OpenConnectionAsync();
+        await using var transaction = await db.BeginTransactionAsync();
+        await _alongside.AppendAsync(db, [Fact(stream, "second")], "farm", default);
+        var third = WriteAsync(true, (stream, "third"));
+        await Eventually.So(async () => (await _database.QueryAsync($"SELECT 1 FROM pg_stat_activity WHERE {db.ProcessID} = ANY (pg_blocking_pids(pid))", r => r.GetInt32(0))).Count > 0, "the third waits for it");
+        await transaction.CommitAsync();
+        await third;
+        (await Reasons(stream)).ShouldBe(["1 first", "2 second", "3 third"]);
+        await ChainHoldsAsync(stream);
+    }
+
+    async Task ChainHoldsAsync(Guid stream)
+    {
+        string? last = null;
+        foreach (var e in await _process.Streams.ReadAsync(stream, default))
+        {
+            Chain.Holds(last, e).ShouldBeTrue($"version {e.Version}: {e.Data}");
+            last = e.Header("hash");
+        }
+    }
+
+    static StreamFacts Fact(Guid stream, string reason) => new(stream, "node", [new NodeRecovered(new NodeId(stream), "test", reason)]);
 
     async Task<IEnumerable<string>> Reasons(Guid stream) => (await _process.Streams.ReadAsync(stream, default)).Select(e => $"{e.Version} {((NodeRecovered)e.Fact(Vocabulary.All)).Reason}");
 }

@@ -16,36 +16,34 @@ public sealed class AccidentSpecs(Victim victim) : IAsyncLifetime
     [Fact]
     public async Task A_render_whose_host_is_killed_goes_on_at_the_next_up_and_is_done_once()
     {
-        using var command = At.Start(["render", Checkout.TitleCard, "-o", "host.mp4", .. Victim.Render]);
-        var job = await FrozenAsync(command);
+        using var render = await FrozenAsync("host.mp4");
         var engines = At.Engines();
 
         Signal.Send(At.Note.Host!.Pid, Signal.Kill);
 
-        var said = await command.EndAsync();
+        var said = await render.Command.EndAsync();
         said.ExitCode.ShouldBe(1, $"{said}");
         said.Notes.ShouldContain("the host has ended");
         await Wait.UntilAsync("a host's end is the end of its node and engines", () => !At.Engines().Intersect(engines).Any());
         File.Exists(Path.Combine(At.Desk, "host.mp4")).ShouldBeFalse();
         await At.UpAgainAsync();
-        await DoneOnceAsync(job);
+        await DoneOnceAsync(render.Job);
     }
 
     [Fact]
     public async Task A_render_whose_node_is_killed_goes_on_with_another()
     {
-        using var command = At.Start(["render", Checkout.TitleCard, "-o", "node.mp4", .. Victim.Render]);
-        var job = await FrozenAsync(command);
+        using var render = await FrozenAsync("node.mp4");
         var engines = At.Engines();
 
         Signal.Send(At.Note.Node!.Pid, Signal.Kill);
 
-        var said = await command.EndAsync();
+        var said = await render.Command.EndAsync();
         said.ExitCode.ShouldBe(1, $"{said}");
         said.Notes.ShouldContain("the render node has ended");
         await Wait.UntilAsync("a node's end is the end of its engines", () => !At.Engines().Intersect(engines).Any());
         await At.UpAgainAsync();
-        await DoneOnceAsync(job);
+        await DoneOnceAsync(render.Job);
     }
 
     [Fact]
@@ -53,18 +51,16 @@ public sealed class AccidentSpecs(Victim victim) : IAsyncLifetime
     {
         var struck = false;
         // Engines that were frozen between two pieces are missed by nobody: those of the next render, then.
-        for (var render = 1; !struck && render <= 10; render++)
+        for (var n = 1; !struck && n <= 10; n++)
         {
-            using var command = At.Start(["render", Checkout.TitleCard, "-o", $"engine-{render}.mp4", .. Victim.Render]);
-            var job = await FrozenAsync(command);
+            using var render = await FrozenAsync($"engine-{n}.mp4");
 
-            foreach (var engine in At.Engines())
-                Signal.Send(engine, Signal.Kill);
+            At.SignalEngines(Signal.Kill);
 
-            var said = await command.EndAsync();
+            var said = await render.Command.EndAsync();
             said.ExitCode.ShouldBe(0, $"{said}");
-            await DoneOnceAsync(job);
-            struck = (await At.Book.WorkAsync(job)).Any(p => p.Failures > 0);
+            await DoneOnceAsync(render.Job);
+            struck = (await At.Book.WorkAsync(render.Job)).Any(p => p.Failures > 0);
         }
         struck.ShouldBeTrue("an engine that worked was killed");
     }
@@ -72,33 +68,21 @@ public sealed class AccidentSpecs(Victim victim) : IAsyncLifetime
     [Fact]
     public async Task A_render_whose_database_is_killed_goes_on_at_the_next_up()
     {
-        using var command = At.Start(["render", Checkout.TitleCard, "-o", "database.mp4", .. Victim.Render]);
-        var job = await FrozenAsync(command);
+        using var render = await FrozenAsync("database.mp4");
 
         Signal.Send(At.Note.Postgres!.Pid, Signal.Kill);
 
-        var said = await command.EndAsync();
+        var said = await render.Command.EndAsync();
         said.ExitCode.ShouldBe(1, $"{said}");
         said.Notes.ShouldContain("the database has ended", Case.Sensitive, $"{said}");
         await At.UpAgainAsync();
-        await DoneOnceAsync(job);
+        await DoneOnceAsync(render.Job);
     }
 
-    /// <summary>Waits until frames of a new render have been drawn and not all, then stops its engines where they are.</summary>
-    async Task<JobId> FrozenAsync(Running command)
+    async Task<Frozen> FrozenAsync(string film)
     {
         using var api = At.Api();
-        RenderView? caught = null;
-        await Wait.UntilAsync("a render is in its middle", async () =>
-        {
-            command.HasEnded.ShouldBeFalse("the render was over before it could be disturbed");
-            caught = (await api.RendersAsync(CancellationToken.None)).Items.FirstOrDefault(v => v is { Step: Step.Rendering, CurrentFrame: > 0 });
-            return caught is not null;
-        });
-        foreach (var engine in At.Engines())
-            Signal.Send(engine, Signal.Stop);
-        (await At.Book.WorkAsync(caught!.JobId)).Where(p => p.Kind == "render").ShouldContain(p => p.State != "done");
-        return caught.JobId;
+        return await Frozen.CatchAsync(At, api, At.Book, film, () => At.Start(["render", Checkout.TitleCard, "-o", film, .. Victim.Render]));
     }
 
     async Task DoneOnceAsync(JobId job)

@@ -26,8 +26,6 @@ public sealed class Clustered : IAsyncLifetime
         said.ExitCode.ShouldBe(0, $"{said}");
     }
 
-    public Running StartRender(string to, params IEnumerable<string> options) => At.Start(["cluster", "render", Checkout.TitleCard, "-o", to, .. options]);
-
     public async Task DisposeAsync()
     {
         if (_database is not null)
@@ -45,31 +43,17 @@ public sealed class Clustered : IAsyncLifetime
             using var answer = await http.GetAsync(Note[part].Url + "/health/ready");
             return answer.StatusCode;
         }
-        catch (HttpRequestException)
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
         {
             return null;
         }
     }
 
-    /// <summary>Waits until a render is in its middle, and freezes its engines there.</summary>
-    public async Task<JobId> FrozenAsync(Running command)
+    /// <summary>Begins a render, and freezes its engines in its middle.</summary>
+    public async Task<Frozen> FrozenAsync(string film, params IEnumerable<string> options)
     {
         using var api = Api("gateway-1");
-        RenderView? caught = null;
-        await Wait.UntilAsync("a render is in its middle", async () =>
-        {
-            command.HasEnded.ShouldBeFalse("the render was over before it could be disturbed");
-            caught = (await api.RendersAsync(CancellationToken.None)).Items.FirstOrDefault(v => v is { Step: Step.Rendering, CurrentFrame: > 0 });
-            return caught is not null;
-        });
-        Freeze(Signal.Stop);
-        return caught!.JobId;
-    }
-
-    public void Freeze(int signal)
-    {
-        foreach (var engine in At.Engines())
-            Signal.Send(engine, signal);
+        return await Frozen.CatchAsync(At, api, Book, film, () => At.Start(["cluster", "render", Checkout.TitleCard, "-o", film, .. options]));
     }
 
     public IReadOnlyList<FrameMark> Marks(JobId job) => [.. Installation.Manifests(job, Home).SelectMany(m => m.Frames).Distinct().OrderBy(f => f.Index)];

@@ -82,7 +82,8 @@ public sealed partial class ComposeSpecs
                 // Nothing that the build starts may outlive it.
                 var alone = new Dictionary<string, string?>(Bare) { ["MSBUILDDISABLENODEREUSE"] = "1", ["UseSharedCompilation"] = "false", ["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0" };
                 using var run = Running.Start(Path.Combine(root, "source"), alone, "sh", "-ec", words);
-                var said = await run.EndAsync();
+                // Two programs are made from nothing, beside whatever else runs here.
+                var said = await run.EndAsync(TimeSpan.FromMinutes(15));
                 said.ExitCode.ShouldBe(0, $"{words}: {said}");
             }
 

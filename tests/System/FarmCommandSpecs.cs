@@ -38,10 +38,10 @@ public sealed class FarmCommandSpecs(OneSlot farm)
         using var node = farm.StartNode("drained", slots: 1);
         await Wait.UntilAsync("the node is there", async () => (await api.FarmAsync(CancellationToken.None)).Nodes.Any(n => n is { Name: "drained", State: "ready" }));
 
-        (await farm.SaysAsync("nodes", "drain", "drained", "--reason", "new disks")).ShouldMatch(@"(?m)^\S+ +drained +(draining|left) +0/1 .* (new disks|it left .*)$");
+        await farm.SaysInTheEndAsync(@"(?m)^\S+ +drained +(draining|left) +0/1 .* (new disks|it left .*)$", "nodes", "drain", "drained", "--reason", "new disks");
 
         (await node.EndAsync()).ExitCode.ShouldBe(0);
-        (await farm.SaysAsync("nodes")).ShouldMatch(@"(?m)^\S+ +drained +left ");
+        await farm.SaysInTheEndAsync(@"(?m)^\S+ +drained +left ", "nodes");
         await farm.RefusesAsync(1, "NODE_STATE: The node is left: only one that works can be drained", "nodes", "drain", "drained");
         await farm.RefusesAsync(1, "NODE_STATE: The node is left: only one in quarantine can be released", "nodes", "release", "drained");
         await farm.RefusesAsync(2, "nobody: is no node", "nodes", "drain", "nobody");
@@ -56,7 +56,7 @@ public sealed class FarmCommandSpecs(OneSlot farm)
         (await farm.SaysAsync("nodes", "quarantine", "local", "--reason", "it hums")).ShouldMatch(@"(?m)^\S+ +local +quarantined +.* it hums$");
         var job = await OneSlot.SubmitAsync(api, frames: 6);
         await Wait.UntilAsync("the render is planned", async () => (await At.Book.WorkAsync(job)).Count > 0);
-        (await farm.SaysAsync("why", $"{job}")).ShouldStartWith("NO_NODE: No node is there.");
+        await farm.SaysInTheEndAsync("^NO_NODE: No node is there[.]", "why", $"{job}");
 
         (await farm.SaysAsync("nodes", "release", "local", "--reason", "it was the fan")).ShouldMatch(@"(?m)^\S+ +local +(ready|lost) +");
 

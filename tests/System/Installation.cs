@@ -119,6 +119,11 @@ public sealed class Installation : IAsyncDisposable
 
     public IReadOnlyList<int> Engines() => [.. Processes().Where(p => p.Words.Contains("engine.mjs", StringComparison.Ordinal)).Select(p => p.Pid)];
 
+    public void SignalEngines(int signal)
+    {
+        foreach (var engine in Engines()) Signal.Send(engine, signal);
+    }
+
     bool Belongs(string process) =>
         Read(process + "/environ").Split('\0').Contains($"FLATRENDER_HOME={Home.Folder}") || Read(process + "/cmdline").Contains(Home.Folder, StringComparison.Ordinal)
         || (Link(process + "/cwd") + "/").StartsWith(Home.Folder + "/", StringComparison.Ordinal);

@@ -11,7 +11,9 @@ public sealed class InterruptSpecs
     public async Task Ctrl_C_cancels_the_render_and_leaves_nothing()
     {
         await using var at = new Installation();
-        using var command = at.Start(["render", Checkout.TitleCard, "-o", "film.mp4", "--slots", "1", .. Victim.Render]);
+        // Longer than anybody waits: it is not to be over before it is interrupted.
+        var template = at.Write("long.json", SmallLottie.Of(to: "6000"));
+        using var command = at.Start(["render", template, "-o", "film.mp4", "--slots", "1"]);
         JobId job = default;
         await Wait.UntilAsync("the render is in its middle", async () =>
         {
@@ -25,8 +27,7 @@ public sealed class InterruptSpecs
             return true;
         });
         // Frozen, the engine cannot even end by itself.
-        foreach (var engine in at.Engines())
-            Signal.Send(engine, Signal.Stop);
+        at.SignalEngines(Signal.Stop);
         at.Processes().Count.ShouldBeGreaterThan(4);
 
         Signal.Send(command.Pid, Signal.Interrupt);
@@ -35,7 +36,7 @@ public sealed class InterruptSpecs
         said.ExitCode.ShouldBe(130, $"{said}");
         said.Notes.ShouldContain($"{job} is cancelled");
         at.Processes().ShouldBeEmpty();
-        Directory.GetFileSystemEntries(at.Desk).ShouldBeEmpty();
+        Directory.GetFileSystemEntries(at.Desk).ShouldBe([template]);
         // The store still knows: asking starts what is needed to answer, and stops it again.
         var asked = await at.RunAsync("jobs", $"{job}");
         asked.ExitCode.ShouldBe(0, $"{asked}");

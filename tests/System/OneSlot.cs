@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using FlatRender.Cli;
 using FlatRender.Contracts;
 
@@ -25,6 +26,30 @@ public sealed class OneSlot : IAsyncLifetime
         var said = await command.EndAsync();
         said.ExitCode.ShouldBe(0, $"{string.Join(' ', words)}: {said}");
         return said.Output;
+    }
+
+    /// <summary>Repeats a command until it is taken and says this: a node that was not heard of for seconds, as happens on a busy machine, is given up for lost until it is heard again.</summary>
+    /// <param name="pattern">A regular expression.</param>
+    /// <returns>What it said.</returns>
+    public Task<string> SaysInTheEndAsync(string pattern, params string[] words) => SaysInTheEndAsync(s_owner, pattern, words);
+
+    public async Task<string> SaysInTheEndAsync(IReadOnlyDictionary<string, string> caller, string pattern, params string[] words)
+    {
+        Said? last = null;
+        try
+        {
+            await Wait.UntilAsync(pattern, async () =>
+            {
+                using var command = At.Start(words, caller);
+                last = await command.EndAsync();
+                return last.ExitCode == 0 && Regex.IsMatch(last.Output, pattern);
+            });
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message}\n{string.Join(' ', words)}: {last}");
+        }
+        return last!.Output;
     }
 
     /// <summary>A command that is refused in words, and says nothing else.</summary>

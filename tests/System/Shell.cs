@@ -33,9 +33,10 @@ public sealed class Running : IDisposable
         return new(Process.Start(info)!);
     }
 
-    public async Task<Said> EndAsync()
+    /// <param name="longest">How long it may take; as long as anything else if not given.</param>
+    public async Task<Said> EndAsync(TimeSpan? longest = null)
     {
-        using var patience = new CancellationTokenSource(Wait.Patience);
+        using var patience = new CancellationTokenSource(longest ?? Wait.Patience);
         try
         {
             await _process.WaitForExitAsync(patience.Token);
@@ -43,7 +44,7 @@ public sealed class Running : IDisposable
         catch (OperationCanceledException)
         {
             _process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"It did not end in {Wait.Patience.TotalSeconds} s. It said: {await _output}{await _notes}");
+            throw new TimeoutException($"It did not end in {(longest ?? Wait.Patience).TotalSeconds} s. It said: {await _output}{await _notes}");
         }
         return new(_process.ExitCode, await _output, await _notes);
     }

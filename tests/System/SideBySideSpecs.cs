@@ -21,23 +21,21 @@ public sealed class SideBySideSpecs(Clustered cluster) : IAsyncLifetime
         // The later one comes; the present one goes.
         using var later = await BeginAsync("render-1", starts, next.Host);
         await EndAsync(cluster.Note["render-2"].Process!.Pid, "render-2");
-        using var first = cluster.StartRender("later.mp4", "--size", "160x90", "--fps", "30");
-        var begunLater = await cluster.FrozenAsync(first);
+        using var begunLater = await cluster.FrozenAsync("later.mp4", "--size", "160x90", "--fps", "30");
 
         using var present = await BeginAsync("render-2", starts, Checkout.Host);
         await EndAsync(later.Pid, "render-1");
-        cluster.Freeze(Signal.Continue);
-        (await first.EndAsync()).ExitCode.ShouldBe(0, "begun under the later version, finished under the present one");
+        cluster.At.SignalEngines(Signal.Continue);
+        (await begunLater.Command.EndAsync()).ExitCode.ShouldBe(0, "begun under the later version, finished under the present one");
 
-        using var second = cluster.StartRender("present.mp4", "--size", "160x90", "--fps", "30");
-        var begunNow = await cluster.FrozenAsync(second);
+        using var begunNow = await cluster.FrozenAsync("present.mp4", "--size", "160x90", "--fps", "30");
         using var again = await BeginAsync("render-1", starts, next.Host);
         await EndAsync(present.Pid, "render-2");
-        cluster.Freeze(Signal.Continue);
-        (await second.EndAsync()).ExitCode.ShouldBe(0, "begun under the present version, finished under the later one");
+        cluster.At.SignalEngines(Signal.Continue);
+        (await begunNow.Command.EndAsync()).ExitCode.ShouldBe(0, "begun under the present version, finished under the later one");
 
-        (await ExportAsync(begunLater)).ShouldContain(NextVersion.Trace);
-        (await ExportAsync(begunNow)).ShouldNotContain(NextVersion.Trace);
+        (await ExportAsync(begunLater.Job)).ShouldContain(NextVersion.Trace);
+        (await ExportAsync(begunNow.Job)).ShouldNotContain(NextVersion.Trace);
         foreach (var program in new[] { Checkout.Host, next.Host })
         {
             using var audit = Running.Start("/", starts["render-1"].Variables, ["dotnet", program, "audit", "verify"]);

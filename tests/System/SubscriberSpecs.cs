@@ -18,13 +18,12 @@ public sealed class SubscriberSpecs(Clustered cluster) : IAsyncLifetime
     {
         await using var cable = new Cable(cluster.Note.Nodes[0].Url);
         await using var subscriber = await Subscriber.StartAsync(Checkout.Root, cable.Address, "another-language", "render.#");
-        using var command = cluster.StartRender("heard.mp4", "--size", "160x90", "--fps", "30");
-        var job = await cluster.FrozenAsync(command);
+        using var render = await cluster.FrozenAsync("heard.mp4", "--size", "160x90", "--fps", "30");
         cable.Cut();
-        cluster.Freeze(Signal.Continue);
-        (await command.EndAsync()).ExitCode.ShouldBe(0);
+        cluster.At.SignalEngines(Signal.Continue);
+        (await render.Command.EndAsync()).ExitCode.ShouldBe(0);
 
-        var facts = (await cluster.Book.FactsAsync()).Where(f => f.Fact is IAboutRender about && about.JobId == job && f.Type.StartsWith("render.", StringComparison.Ordinal)).ToArray();
+        var facts = (await cluster.Book.FactsAsync()).Where(f => f.Fact is IAboutRender about && about.JobId == render.Job && f.Type.StartsWith("render.", StringComparison.Ordinal)).ToArray();
         await Wait.UntilAsync("all of it is heard", () => facts.All(f => subscriber.Heard.Any(h => (h.Stream, h.Version) == (f.Stream, f.Version))));
 
         subscriber.Complaints.ShouldBeEmpty();

@@ -15,7 +15,7 @@ sealed class KillYard : IAsyncDisposable
     readonly string _root = Root();
     readonly string _name = "kills_" + Ids.New().ToString("N")[..12];
     readonly string _server;
-    readonly int _port = FreePort();
+    readonly int _port = Ports.Low(10);
     readonly Dictionary<int, Process> _agents = [];
     readonly (string Api, string Node, string Orchestrator) _secrets = (Secret(), Secret(), Secret());
     Process? _host;
@@ -96,13 +96,6 @@ sealed class KillYard : IAsyncDisposable
         await using var source = NpgsqlDataSource.Create(_server);
         await using var command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync();
-    }
-
-    static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     static string Secret() => Ids.New().ToString("N");
