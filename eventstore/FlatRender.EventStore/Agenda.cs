@@ -99,9 +99,12 @@ public sealed partial class Agenda(EventStoreOptions options, IAgendaTarget targ
         return due is DateTime at ? new DateTimeOffset(at, TimeSpan.Zero) : null;
     }
 
-    /// <summary>Makes everything due now: after a crash of a process whose broker was its own memory. A reminder that comes before its time means: ask again.</summary>
-    public Task<int> WakeAllAsync(CancellationToken cancel) =>
-        options.DataSource.RunAsync($"UPDATE {options.Schema}.agenda SET due = $1 WHERE due > $1", cancel, clock.GetUtcNow());
+    /// <summary>The newest row's number; 0 if there is none.</summary>
+    public async Task<long> NewestAsync(CancellationToken cancel) => (long)(await options.DataSource.ScalarAsync($"SELECT coalesce(max(id), 0) FROM {options.Schema}.agenda", cancel))!;
+
+    /// <summary>Makes everything up to this row due now: after a crash of a process whose broker was its own memory. A reminder that comes before its time means: ask again.</summary>
+    public Task<int> WakeAllAsync(long newest, CancellationToken cancel) =>
+        options.DataSource.RunAsync($"UPDATE {options.Schema}.agenda SET due = $1 WHERE due > $1 AND id <= $2", cancel, clock.GetUtcNow(), newest);
 
     Task<List<Sending>> TakeAsync(NpgsqlConnection db, CancellationToken cancel) => db.QueryAsync(
         $"""

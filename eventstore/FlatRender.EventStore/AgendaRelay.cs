@@ -7,6 +7,14 @@ namespace FlatRender.EventStore;
 public sealed partial class AgendaRelay(EventStoreOptions options, Agenda agenda, Wake wake, TimeProvider clock, ILogger<AgendaRelay> log) : BackgroundService
 {
     readonly Signal _signal = wake.OnAgenda();
+    long _inherited;
+
+    /// <summary>What is in the agenda before anybody here can add to it is an earlier process's.</summary>
+    public override async Task StartAsync(CancellationToken cancel)
+    {
+        if (options.InMemory) _inherited = await agenda.NewestAsync(cancel);
+        await base.StartAsync(cancel);
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
@@ -16,7 +24,7 @@ public sealed partial class AgendaRelay(EventStoreOptions options, Agenda agenda
             try
             {
                 await agenda.OpenAsync(stopping);
-                if (!woken) AllWoken(await agenda.WakeAllAsync(stopping));
+                if (!woken) AllWoken(await agenda.WakeAllAsync(_inherited, stopping));
                 woken = true;
                 while (true)
                     if (await agenda.SendDueAsync(stopping) == 0)

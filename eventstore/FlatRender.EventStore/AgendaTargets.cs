@@ -33,16 +33,23 @@ public interface IAgendaTarget
 sealed class BusAgenda(EventStoreOptions options, IServiceProvider services, Wake wake, TimeProvider clock) : IAgendaTarget
 {
     readonly InFlight _inFlight = new(wake, clock);
-    bool _observing;
+    ConnectHandle? _observing;
 
     public InFlight? InFlight => _inFlight;
 
     public async Task ReadyAsync(CancellationToken cancel) => await services.GetRequiredService<IBusControl>().WaitForHealthStatus(BusHealthStatus.Healthy, cancel);
 
+    // Before the first message is on its way: one that was consumed unseen would stay on its way.
+    void Observe(IBus bus)
+    {
+        if (Volatile.Read(ref _observing) is not null) return;
+        lock (_inFlight) _observing ??= bus.ConnectConsumeObserver(_inFlight);
+    }
+
     public async Task SendAsync(Sending sending, object? message, CancellationToken cancel)
     {
         var bus = services.GetRequiredService<IBus>();
-        if (!Interlocked.Exchange(ref _observing, true)) bus.ConnectConsumeObserver(_inFlight);
+        Observe(bus);
         message ??= options.Vocabulary.Read(sending.Type, sending.Data);
         var held = _inFlight.Add(sending.Id, sending.Kind == "remind");
         try

@@ -107,6 +107,20 @@ public sealed class AgendaSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_remembered_after_a_start_is_not_woken_by_it()
+    {
+        await using var house = await StartAsync();
+        var agenda = house.Get<Agenda>();
+        Task RemindAsync() => WriteAsync(house, (unit, job) => unit.Remind(unit.Now.AddMinutes(10), new QueueOverdue(job, 1, unit.Now.AddMinutes(10))));
+        (await agenda.NewestAsync(CancellationToken.None)).ShouldBe(0);
+        await RemindAsync();
+        var inherited = await agenda.NewestAsync(CancellationToken.None);
+        await RemindAsync();
+        (await agenda.WakeAllAsync(inherited, CancellationToken.None)).ShouldBe(1);
+        (await agenda.SendDueAsync(CancellationToken.None)).ShouldBe(1, "its own is not due before its time");
+    }
+
+    [Fact]
     public async Task In_memory_a_row_stays_until_its_message_has_been_consumed()
     {
         await using (var house = await StartAsync())

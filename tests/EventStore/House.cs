@@ -52,12 +52,18 @@ sealed class House : IAsyncDisposable
         {
             if (pipeline) x.AddSagaStateMachine<RenderPipeline, RenderSaga>().InEventStore();
             bus?.Invoke(x);
+            // As in the product, a message waits for its database.
+            x.AddConfigureEndpointsCallback((_, _, endpoint) => endpoint.UseMessageRetry(retry =>
+            {
+                retry.Handle<NpgsqlException>();
+                retry.Interval(120, TimeSpan.FromSeconds(1));
+            }));
             if (rabbit is null) x.UsingInMemory((context, transport) => transport.ConfigureEndpoints(context));
             else
             {
                 // Queues of this house alone, gone with it: tests share one broker.
                 x.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(schema, false));
-                x.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).QueueExpiration = TimeSpan.FromMinutes(1));
+                x.AddConfigureEndpointsCallback((_, endpoint) => ((IRabbitMqReceiveEndpointConfigurator)endpoint).QueueExpiration = TimeSpan.FromMinutes(30));
                 x.UsingRabbitMq((context, transport) =>
                 {
                     transport.Host(new Uri(rabbit.Replace("amqp://", "rabbitmq://")), host => host.OutliveCuts());

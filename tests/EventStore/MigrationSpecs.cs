@@ -61,7 +61,7 @@ public sealed class MigrationSpecs : IAsyncLifetime
         await process.DeliverAsync(House.Submit(id));
         await process.DeliverAsync(new CancelRender(new JobId(id), "me", "no more", 0));
         (await process.StateAsync(id)).ShouldBe("Cancelled");
-        await process.Get<Agenda>().WakeAllAsync(CancellationToken.None);
+        await process.Get<Agenda>().WakeAllAsync(long.MaxValue, CancellationToken.None);
         await using var lead = await Leadership.TryTakeAsync(process.Get<EventStoreOptions>(), "relay", TimeProvider.System, CancellationToken.None);
         await using var reader = await EventReader.OpenAsync(lead!.Connection, _database.Schema, "relay");
         (await reader.NextAsync(CancellationToken.None)).Count.ShouldBe(2);

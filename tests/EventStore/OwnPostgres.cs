@@ -27,10 +27,10 @@ sealed class OwnPostgres : IAsyncDisposable
         return own;
     }
 
-    public Task StartAgainAsync() => MustAsync("pg_ctl", ["-D", Data, "-o", _settings, "-l", Path.Combine(_home, "log"), "-w", "start"], asServer: true);
+    public Task StartAgainAsync() => MustAsync("pg_ctl", ["-D", Data, "-o", _settings, "-l", Path.Combine(_home, "log"), "-w", "-t", "300", "start"], asServer: true);
 
     /// <summary>As when it is killed: nothing is written to the end, the next start recovers from the log.</summary>
-    public Task KillAsync() => MustAsync("pg_ctl", ["-D", Data, "-m", "immediate", "-w", "stop"], asServer: true);
+    public Task KillAsync() => MustAsync("pg_ctl", ["-D", Data, "-m", "immediate", "-w", "-t", "300", "stop"], asServer: true);
 
     public static async Task MustAsync(string program, string[] arguments, string? password = null, bool asServer = false)
     {
@@ -65,7 +65,7 @@ sealed class OwnPostgres : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await RunAsync("pg_ctl", ["-D", Data, "-m", "immediate", "-w", "stop"], null, asServer: true);
+        await RunAsync("pg_ctl", ["-D", Data, "-m", "immediate", "-w", "-t", "300", "stop"], null, asServer: true);
         Directory.Delete(_home, recursive: true);
     }
 }

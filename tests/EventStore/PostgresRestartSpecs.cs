@@ -69,6 +69,8 @@ public sealed class PostgresRestartSpecs(ITestOutputHelper output)
             catch (Exception e) when (e is NpgsqlException or ConcurrencyException or IOException)
             {
                 unsure = true;
+                // A server that comes up has better to do than to refuse.
+                await Task.Delay(20, CancellationToken.None);
             }
     }
 

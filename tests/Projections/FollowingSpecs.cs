@@ -6,7 +6,7 @@ namespace FlatRender.Projections.Tests;
 /// <summary>How a projection follows history, stops, goes on, and is rebuilt beside itself.</summary>
 public sealed class FollowingSpecs : IAsyncLifetime
 {
-    static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     readonly Store _store = new();
     readonly Guid _job = Guid.NewGuid();
 

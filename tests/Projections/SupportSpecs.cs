@@ -18,7 +18,7 @@ namespace FlatRender.Projections.Tests;
 public sealed class SupportSpecs : IAsyncLifetime
 {
     const string Token = "a token of sixteen characters";
-    static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     static readonly string[] All = ["audit_search", "job_view", "node_view", "tenant_usage"];
     readonly Store _store = new(database: true);
     House _house = null!;

@@ -56,7 +56,7 @@ public sealed class Cable : IAsyncDisposable
         {
             while (true) _ = CarryAsync(await _listener.AcceptSocketAsync(_end.Token));
         }
-        catch (OperationCanceledException)
+        catch (Exception) when (_end.IsCancellationRequested)
         {
             // The cable is gone.
         }
