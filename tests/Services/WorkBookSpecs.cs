@@ -97,6 +97,33 @@ public sealed class WorkBookSpecs(FarmDatabase database) : IClassFixture<FarmDat
     }
 
     [Fact]
+    public async Task Leases_are_renewed_in_the_order_in_which_they_are_taken_back_so_that_neither_waits_for_the_other()
+    {
+        await _book.PlanAsync(Plan(), default);
+        var held = new List<TaskProgress>();
+        for (var n = 0; n < 3; n++)
+        {
+            var task = (await LeaseAsync())!;
+            held.Insert(0, new(task.LeaseId, task.Epoch, 0));
+        }
+        var source = database.Database.Source;
+        // Where they lie in the table tells nothing of their order.
+        await source.RunAsync("WITH gone AS (DELETE FROM render.tasks WHERE job_id = $1 RETURNING *) INSERT INTO render.tasks SELECT * FROM gone ORDER BY chunk DESC", default, _job.Value);
+        await using var first = await source.OpenConnectionAsync();
+        await using (await first.BeginTransactionAsync())
+        {
+            await first.RunAsync("SELECT FROM render.tasks WHERE job_id = $1 AND chunk = 0 FOR UPDATE", default, _job.Value);
+            var renewing = Task.Run(() => _book.RenewAsync(_node, held, default));
+            while ((await source.QueryAsync("SELECT 1 FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", row => row.GetInt32(0), default, first.ProcessID)).Count == 0)
+                renewing.IsCompleted.ShouldBeFalse("it must wait for the first");
+            // Who took the first piece gets the others too.
+            (await first.QueryAsync("SELECT chunk FROM render.tasks WHERE job_id = $1 AND state = 'leased' ORDER BY chunk FOR UPDATE NOWAIT", row => row.GetInt32(0), default, _job.Value)).ShouldBe([0, 1, 2]);
+            await first.RunAsync("ROLLBACK", default);
+            (await renewing).ShouldBeEmpty();
+        }
+    }
+
+    [Fact]
     public async Task A_renewed_lease_is_kept_and_a_strange_one_must_be_dropped()
     {
         await _book.PlanAsync(Plan(), default);

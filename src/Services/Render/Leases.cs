@@ -15,9 +15,14 @@ sealed partial class WorkBook
     public async Task<IReadOnlyList<LeaseId>> RenewAsync(NodeId node, IReadOnlyList<TaskProgress> tasks, CancellationToken cancel)
     {
         if (tasks.Count == 0) return [];
+        // No render is locked here, so pieces are, one by one and in the order of whoever takes them back: otherwise each could wait for the other.
         var kept = await database.QueryAsync("""
-            UPDATE render.tasks t SET lease_until = $4 FROM unnest($2::uuid[], $3::int[]) AS named (lease, epoch)
-            WHERE t.lease_id = named.lease AND t.epoch = named.epoch AND t.node_id = $1 AND t.state = 'leased' RETURNING t.lease_id
+            UPDATE render.tasks t SET lease_until = $4
+            FROM (
+                SELECT t.job_id, t.kind, t.chunk FROM render.tasks t JOIN unnest($2::uuid[], $3::int[]) AS named (lease, epoch) ON t.lease_id = named.lease AND t.epoch = named.epoch
+                WHERE t.node_id = $1 AND t.state = 'leased' ORDER BY t.job_id, t.kind, t.chunk FOR UPDATE OF t
+            ) held
+            WHERE t.job_id = held.job_id AND t.kind = held.kind AND t.chunk = held.chunk RETURNING t.lease_id
             """, row => row.GetGuid(0), cancel,
             node.Value, tasks.Select(t => t.LeaseId.Value).ToArray(), tasks.Select(t => t.Epoch).ToArray(), clock.GetUtcNow() + LeaseTime);
         return [.. tasks.Select(t => t.LeaseId).Where(l => !kept.Contains(l.Value))];
@@ -53,7 +58,7 @@ sealed partial class WorkBook
     {
         var taken = await x.Db.QueryAsync($"""
             UPDATE render.tasks t SET state = 'waiting', lease_id = NULL, node_id = NULL, lease_until = NULL, expiries = t.expiries + {(countsAgainstIt ? 1 : 0)}
-            FROM (SELECT t.job_id, t.kind, t.chunk, t.node_id, t.lease_id FROM render.tasks t WHERE t.job_id = ${values.Length + 1} AND t.state = 'leased' AND ({which})) old
+            FROM (SELECT t.job_id, t.kind, t.chunk, t.node_id, t.lease_id FROM render.tasks t WHERE t.job_id = ${values.Length + 1} AND t.state = 'leased' AND ({which}) ORDER BY t.kind, t.chunk FOR UPDATE OF t) old
             WHERE t.job_id = old.job_id AND t.kind = old.kind AND t.chunk = old.chunk
             RETURNING t.kind, t.chunk, t.epoch, old.lease_id, old.node_id
             """, row => new ChunkExpired(id, row.GetString(0), row.GetInt32(1), row.GetInt32(2), new LeaseId(row.GetGuid(3)), new NodeId(row.GetGuid(4)), reason), cancel, [.. values, id.Value]);

@@ -16,14 +16,19 @@ public sealed class Studio(Streams streams, Vocabulary vocabulary, ProjectShelf 
     /// <returns>False: the first was made of something else.</returns>
     public async Task<bool> CreateAsync(TenantId tenant, ProjectId id, ProjectContent content, string by, CancellationToken cancel)
     {
-        try
-        {
-            await streams.AppendAsync(id.Value, Project.StreamType, 0, [new ProjectCreated(id, tenant, content, by, "created")], by, cancel);
-        }
-        catch (ConcurrencyException)
-        {
-            if ((await streams.ReadAsync(id.Value, 1, 1, cancel)).Single().Fact(vocabulary) is not ProjectCreated first || first.Content != content) return false;
-        }
+        for (var stored = false; !stored;)
+            try
+            {
+                await streams.AppendAsync(id.Value, Project.StreamType, 0, [new ProjectCreated(id, tenant, content, by, "created")], by, cancel);
+                stored = true;
+            }
+            catch (ConcurrencyException)
+            {
+                // Nothing there: its place was held by somebody who has let it go.
+                if ((await streams.ReadAsync(id.Value, 1, 1, cancel)).SingleOrDefault() is not { } other) continue;
+                if (other.Fact(vocabulary) is not ProjectCreated first || first.Content != content) return false;
+                stored = true;
+            }
         await SeenAsync(id.Value, 1, cancel);
         return true;
     }
