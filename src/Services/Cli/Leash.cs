@@ -37,7 +37,8 @@ public sealed class Leash : IDisposable
         {
             _shell.StandardInput.WriteLine("done");
             _shell.StandardInput.Close();
-            _shell.WaitForExit(TimeSpan.FromSeconds(2));
+            // It ends at once, but on a busy machine that takes a while; after us nothing of ours may run.
+            _shell.WaitForExit(TimeSpan.FromMinutes(1));
         }
         catch (IOException)
         {

@@ -162,24 +162,30 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
 
     async Task<(ProcessMark, int)> LaunchAsync(string binaries, RunAs user, string data, int port, CancellationToken stop)
     {
+        // One that ends instead of getting ready was killed too, or was being stopped: another takes its place.
+        if (Recovering(data) is { } found && await ReadyAsync(found, data, stop) is { } recovered)
+            return recovered;
+        await LeftAsync(data, stop);
+        // Nobody works there, so the note is of a server that was killed; its process id may be a stranger's by now.
+        File.Delete(Path.Combine(data, "postmaster.pid"));
         var log = new ServerLog(home.Log(name));
-        var process = Recovering(data);
-        if (process is null)
-        {
-            // Nobody works there, so the note is of a server that was killed; its process id may be a stranger's by now.
-            File.Delete(Path.Combine(data, "postmaster.pid"));
-            process = Programs.StartServer([.. user.Prefix, Path.Combine(binaries, "postgres"), "-D", data, "-p", port.ToString(System.Globalization.CultureInfo.InvariantCulture)], log);
-        }
+        var process = Programs.StartServer([.. user.Prefix, Path.Combine(binaries, "postgres"), "-D", data, "-p", port.ToString(System.Globalization.CultureInfo.InvariantCulture)], log);
+        return await ReadyAsync(process, data, stop)
+            ?? throw Refusal.BadInput("NO_DATABASE", log.DiskWasFull ? $"no disk space for the data folder {data}" : $"PostgreSQL did not start: {log.LastWords} (log: {log.Path})");
+    }
+
+    /// <summary>Waits until the server takes sessions; null where it ends before that.</summary>
+    async Task<(ProcessMark, int)?> ReadyAsync(ProcessMark process, string data, CancellationToken stop)
+    {
         try
         {
-            while (true)
+            while (process.IsAlive)
             {
                 if (Running(data) is { } running)
                     return running;
-                if (!process.IsAlive)
-                    throw Refusal.BadInput("NO_DATABASE", log.DiskWasFull ? $"no disk space for the data folder {data}" : $"PostgreSQL did not start: {log.LastWords} (log: {log.Path})");
                 await Task.Delay(TimeSpan.FromMilliseconds(20), clock, stop);
             }
+            return null;
         }
         catch
         {
@@ -188,7 +194,34 @@ public sealed class PrivatePostgres(Home home, string name, bool durable, string
         }
     }
 
+    /// <summary>Waits until all of a server that was killed has ended: its sessions take a moment to see that it is gone, and while one lives the next server refuses to start.</summary>
+    async Task LeftAsync(string data, CancellationToken stop)
+    {
+        var since = clock.GetTimestamp();
+        while (Workers(data) is { Length: > 0 } workers)
+        {
+            if (clock.GetElapsedTime(since) > TimeSpan.FromSeconds(30))
+                throw Refusal.BadInput("NO_DATABASE", $"a PostgreSQL that was killed still works in {data}: end what is left of it (process {string.Join(", ", workers)}) and try again");
+            await Task.Delay(TimeSpan.FromMilliseconds(20), clock, stop);
+        }
+    }
+
+    /// <summary>Processes of PostgreSQL in this data folder; a person's shell may stand there as well.</summary>
+    static int[] Workers(string data) =>
+        [.. Directory.EnumerateDirectories("/proc").Select(d => int.TryParse(Path.GetFileName(d), out var pid) ? pid : 0).Where(pid => pid > 0 && WorksIn(pid, data) && IsPostgres(pid)).Order()];
+
+    static bool IsPostgres(int pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/comm").TrimEnd() == "postgres";
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>A fast shutdown: sessions are cut, everything committed is on disk.</summary>
     public static Task StopAsync(ProcessMark process, TimeProvider clock) => process.StopAsync(Signals.Interrupt, TimeSpan.FromSeconds(20), clock);
-
 }

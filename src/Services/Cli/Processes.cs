@@ -8,35 +8,49 @@ namespace FlatRender.Cli;
 /// <param name="Started">Clock ticks after boot, as /proc tells.</param>
 public sealed record ProcessMark(int Pid, long Started)
 {
-    public static ProcessMark? Of(int pid) => Stat(pid) is { State: not ('Z' or 'X') } stat ? new(pid, stat.Started) : null;
+    public static ProcessMark? Of(int pid) => Stat(pid) is { Ended: false } stat ? new(pid, stat.Started) : null;
 
     [JsonIgnore]
     public bool IsAlive => Of(Pid) == this;
 
-    /// <summary>Asks the process to end, waits, and ends it by force when it does not.</summary>
+    /// <summary>Asks the process to end, waits, and ends it by force when it does not, and sees that it has ended.</summary>
     public async Task StopAsync(int signal, TimeSpan patience, TimeProvider clock)
     {
         if (!IsAlive)
             return;
         Kill(Pid, signal);
+        if (await EndsAsync(patience, clock))
+            return;
+        Kill(Pid, Signals.Kill);
+        // Force is not obeyed at once either: memory is given back first. Only a broken disk or the like takes longer than this.
+        await EndsAsync(TimeSpan.FromMinutes(1), clock);
+    }
+
+    async Task<bool> EndsAsync(TimeSpan patience, TimeProvider clock)
+    {
         var since = clock.GetTimestamp();
-        while (IsAlive && clock.GetElapsedTime(since) < patience)
+        while (IsAlive)
+        {
+            if (clock.GetElapsedTime(since) >= patience)
+                return false;
             await Task.Delay(TimeSpan.FromMilliseconds(20), clock);
-        if (IsAlive)
-            Kill(Pid, Signals.Kill);
+        }
+        return true;
     }
 
     [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
     static extern int Kill(int pid, int signal);
 
-    static (char State, long Started)? Stat(int pid)
+    static (bool Ended, long Started)? Stat(int pid)
     {
         try
         {
             // "pid (name) state ppid ...": the name may hold blanks and brackets, so fields are counted from its end.
             var text = File.ReadAllText($"/proc/{pid}/stat");
             var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
-            return (fields[0][0], long.Parse(fields[19], System.Globalization.CultureInfo.InvariantCulture));
+            // Of a killed process the first thread may be gone while others still hold its ports: state Z, and more threads than that one.
+            var ended = fields[0] is "X" || fields[0] is "Z" && fields[17] is ("0" or "1");
+            return (ended, long.Parse(fields[19], System.Globalization.CultureInfo.InvariantCulture));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -80,6 +94,8 @@ public static class Programs
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
+            // Its folder is cleared by whoever cancelled: nothing may still write there.
+            process.WaitForExit(TimeSpan.FromMinutes(1));
             throw;
         }
     }

@@ -97,7 +97,7 @@ public static class RenderCommand
     static async Task CancelAsync(Workplace at, Api api, JobId job)
     {
         at.Terminal.Note($"cancelling {job}");
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10), at.Clock);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30), at.Clock);
         try
         {
             var view = await api.TellAsync(job, "cancel", "interrupted at the terminal", patience.Token);
