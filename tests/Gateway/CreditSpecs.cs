@@ -39,7 +39,7 @@ public sealed class CreditSpecs(CreditSpecs.SmallPurses purses) : IClassFixture<
     {
         var one = await Server.RegisterAsync();
         var render = await Renders.SubmitAsync(one.Client);
-        await one.Client.AskAsync<RenderView>(HttpMethod.Post, $"/v1/renders/{render.JobId}/cancel", new ReasonGiven("no longer wanted"), 202);
+        await Renders.CancelAsync(one.Client, render.JobId, "no longer wanted");
         (await Renders.CreditsWhenAsync(one.Client, c => c.HeldMinor == 0)).AvailableMinor.ShouldBe(3);
     }
 
@@ -50,7 +50,7 @@ public sealed class CreditSpecs(CreditSpecs.SmallPurses purses) : IClassFixture<
         var render = await Renders.SubmitAsync(one.Client);
         await Server.FailAsync(render.JobId);
         // The retry comes at once: whether the refund is in already makes no difference.
-        await one.Client.AskAsync<RenderView>(HttpMethod.Post, $"/v1/renders/{render.JobId}/retry", new ReasonGiven("again"), 202);
+        await Renders.RetryAsync(one.Client, render.JobId, "again");
         await Renders.CreditsWhenAsync(one.Client, c => c is { HeldMinor: 1, AvailableMinor: 2 });
         await Server.FailAsync(render.JobId);
         await Renders.CreditsWhenAsync(one.Client, c => c is { HeldMinor: 0, AvailableMinor: 3, SpentMinor: 0 });

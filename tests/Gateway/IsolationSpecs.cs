@@ -149,6 +149,8 @@ public sealed partial class IsolationSpecs(Server server) : IClassFixture<Server
             await server.FinishAsync(render.JobId);
             Page<DeliveryView>? told = null;
             await Renders.Until(async () => (told = await person.Client.GetAsync<Page<DeliveryView>>($"/v1/webhooks/{hook.WebhookId}/deliveries")).Total == 1, "the webhook is to be told");
+            // Its price is captured when the purse hears of the film.
+            await Renders.CreditsWhenAsync(person.Client, c => c.HeldMinor == 0);
             // Tried once, and again only when the clock is moved.
             await Renders.Until(async () => (await person.Client.GetAsync<DeliveryLog>($"/v1/deliveries/{told!.Items[0].DeliveryId}")).Attempts.Count == 1, "it was tried");
             victim._ids["webhooks"] = hook.WebhookId;

@@ -30,6 +30,28 @@ static class Renders
         return await client.AskAsync<RenderView>(HttpMethod.Post, "/v1/renders", Of(template), 202);
     }
 
+    /// <summary>Cancelled, and seen to be: where that takes long, the answer shows the render as it was.</summary>
+    public static async Task<RenderView> CancelAsync(Client client, JobId job, string? reason = null)
+    {
+        await client.AskAsync<RenderView>(HttpMethod.Post, $"/v1/renders/{job}/cancel", new ReasonGiven(reason), 202);
+        return await RenderWhenAsync(client, job, v => v.Step == Step.Cancelled);
+    }
+
+    /// <summary>Tried again, and seen to be.</summary>
+    public static async Task<RenderView> RetryAsync(Client client, JobId job, string? reason = null)
+    {
+        await client.AskAsync<RenderView>(HttpMethod.Post, $"/v1/renders/{job}/retry", new ReasonGiven(reason), 202);
+        return await RenderWhenAsync(client, job, v => v.Step != Step.Failed);
+    }
+
+    /// <summary>Once its view says so.</summary>
+    public static async Task<RenderView> RenderWhenAsync(Client client, JobId job, Func<RenderView, bool> so)
+    {
+        RenderView? last = null;
+        await Until(async () => so(last = await client.GetAsync<RenderView>($"/v1/renders/{job}")), $"render {job} is seen to be as it must");
+        return last!;
+    }
+
     /// <summary>What the farm would say, until the film is there.</summary>
     public static async Task<FilmFile> FinishAsync(this Server server, JobId job)
     {

@@ -47,7 +47,7 @@ public sealed class RestSpecs(Server server)
         var (a, b) = (await Renders.UploadAsync(one.Client, "a red card"), await Renders.UploadAsync(one.Client, "a blue card"));
         var red = await one.Client.AskAsync<RenderView>(HttpMethod.Post, "/v1/renders", Renders.Of(a), 202);
         await one.Client.AskAsync<RenderView>(HttpMethod.Post, "/v1/renders", Renders.Of(b), 202);
-        await one.Client.AskAsync<RenderView>(HttpMethod.Post, $"/v1/renders/{red.JobId}/cancel", new ReasonGiven(null), 202);
+        await Renders.CancelAsync(one.Client, red.JobId);
 
         (await ListAsync("?page=1&page_size=1")).Items.Count.ShouldBe(1);
         (await ListAsync("?page=1&page_size=1")).Total.ShouldBe(2);
@@ -99,7 +99,7 @@ public sealed class RestSpecs(Server server)
             using var again = await one.Client.SendAsync(new HttpRequestMessage(HttpMethod.Get, $"/v1/renders/{render.JobId}") { Headers = { IfNoneMatch = { tag } } });
             return (int)again.StatusCode == 304;
         }, "the view is the newest");
-        await one.Client.AskAsync<RenderView>(HttpMethod.Post, $"/v1/renders/{render.JobId}/cancel", new ReasonGiven(null), 202);
+        await Renders.CancelAsync(one.Client, render.JobId);
         using var changed = await one.Client.SendAsync(new HttpRequestMessage(HttpMethod.Get, $"/v1/renders/{render.JobId}") { Headers = { IfNoneMatch = { tag } } });
         ((int)changed.StatusCode).ShouldBe(200);
     }
@@ -110,7 +110,7 @@ public sealed class RestSpecs(Server server)
         var one = await server.RegisterAsync();
         var render = await Renders.SubmitAsync(one.Client);
         for (var i = 0; i < 2; i++)
-            (await one.Client.AskAsync<RenderView>(HttpMethod.Post, $"/v1/renders/{render.JobId}/cancel", new ReasonGiven("a typo"), 202)).Step.ShouldBe(Step.Cancelled);
+            (await Renders.CancelAsync(one.Client, render.JobId, "a typo")).Reason.ShouldBe("a typo");
         var history = await one.Client.GetAsync<Page<TimelineEntry>>($"/v1/renders/{render.JobId}/events");
         history.Items.Select(e => (e.Seq, e.Type, e.Reason)).ShouldBe([(1, "render.job.queued.v1", "submitted"), (2, "render.job.cancelled.v1", "a typo")]);
         (await one.Client.GetAsync<Page<TimelineEntry>>($"/v1/renders/{render.JobId}/events?page=2&page_size=1")).Items.Single().Seq.ShouldBe(2);

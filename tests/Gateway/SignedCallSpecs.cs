@@ -73,6 +73,7 @@ public sealed class SignedCallSpecs(Server server) : IClassFixture<Server>
         (await AskAsync<RenderView>(Order(), 202)).JobId.ShouldBe(render.JobId);
         (await AskAsync<Page<RenderView>>(program.Call(HttpMethod.Get, "/v1/renders"))).Total.ShouldBe(1);
         await AskAsync<RenderView>(program.Call(HttpMethod.Post, $"/v1/renders/{render.JobId}/cancel", new ReasonGiven("sold out")), 202);
+        await Renders.RenderWhenAsync(owner.Client, render.JobId, v => v.Step == Step.Cancelled);
         (await server.FactsAsync(render.JobId.Value)).OfType<JobCancelled>().Single().By.ShouldBe($"api key {program.Key}");
     }
 

@@ -31,6 +31,17 @@ public sealed class NotificationSpecs : IAsyncLifetime
         return (hook, (await _box.DeliveriesOfAsync(hook)).Single());
     }
 
+    /// <summary>For receivers that a test holds up: nothing runs out in real time, while the clock stands still and would let nothing be tried again.</summary>
+    static Task<Postbox> PatientAsync() => Postbox.OpenAsync(s => s with { Patience = TimeSpan.FromMinutes(5), Lease = TimeSpan.FromMinutes(10) });
+
+    static async Task UntilAsync(string what, Func<Task<bool>> isSo)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (!await isSo())
+            if (patience.IsCancellationRequested || !await tick.WaitForNextTickAsync(CancellationToken.None)) throw new TimeoutException($"In vain: {what}.");
+    }
+
     // Lets as much time pass as it takes until something is due, then tries.
     async Task NextAsync(WebhookView hook)
     {
@@ -122,41 +133,43 @@ public sealed class NotificationSpecs : IAsyncLifetime
     [Fact]
     public async Task A_tenant_whose_receivers_hang_holds_up_nobody_else()
     {
-        var (go, other) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), _box.Owner with { TenantId = new TenantId(Ids.New()) });
-        _box.Receiver.Answer = http => http.Request.Path == "/hangs" ? go.Task : Task.CompletedTask;
-        for (var n = 0; n < 4; n++) await _box.HookAsync("/hangs");
-        for (var n = 0; n < 30; n++) await _box.EndAsync();
-        await _box.HookAsync("/answers", of: other);
-        for (var n = 0; n < 20; n++) await _box.EndAsync(of: other);
-        await _box.TakeInAsync();
-        var deliverer = _box.Deliverer();
+        await using var box = await PatientAsync();
+        var (go, other) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), box.Owner with { TenantId = new TenantId(Ids.New()) });
+        box.Receiver.Answer = http => http.Request.Path == "/hangs" ? go.Task : Task.CompletedTask;
+        for (var n = 0; n < 4; n++) await box.HookAsync("/hangs");
+        for (var n = 0; n < 30; n++) await box.EndAsync();
+        await box.HookAsync("/answers", of: other);
+        for (var n = 0; n < 20; n++) await box.EndAsync(of: other);
+        await box.TakeInAsync();
+        var deliverer = box.Deliverer();
         await deliverer.StartAsync(default);
-        while (Heard("/answers") < 20) await Task.Yield();
+        await UntilAsync("the other tenant is told", () => Task.FromResult(Heard("/answers") == 20 && Heard("/hangs") > 0));
         Heard("/hangs").ShouldBeInRange(1, 2 * Deliverer.OfOne, "of 120");
         go.SetResult();
-        while (Heard("/hangs") < 120) await Task.Yield();
+        await UntilAsync("all is told", () => Task.FromResult(Heard("/hangs") == 120));
         await deliverer.StopAsync(default);
 
-        int Heard(string path) => _box.Receiver.Heard.Count(h => h.Path == path);
+        int Heard(string path) => box.Receiver.Heard.Count(h => h.Path == path);
     }
 
     [Fact]
     public async Task Many_processes_deliver_each_thing_once_and_a_replay_does_not_meet_an_attempt_that_is_under_way()
     {
-        var hook = await _box.HookAsync();
-        for (var i = 0; i < 8; i++) await _box.EndAsync();
-        await _box.TakeInAsync();
+        await using var box = await PatientAsync();
+        var hook = await box.HookAsync();
+        for (var i = 0; i < 8; i++) await box.EndAsync();
+        await box.TakeInAsync();
         var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _box.Receiver.Answer = _ => go.Task;
-        Deliverer[] processes = [_box.Deliverer(), _box.Deliverer(), _box.Deliverer()];
+        box.Receiver.Answer = _ => go.Task;
+        Deliverer[] processes = [box.Deliverer(), box.Deliverer(), box.Deliverer()];
         var under = Task.WhenAll(processes.Select(p => p.DeliverDueAsync(default)));
-        while (_box.Receiver.Heard.Count < 8) await Task.Yield();
-        await _box.Deliveries.ReplayAsync(_box.Owner, (await _box.DeliveriesOfAsync(hook))[0].DeliveryId, default);
+        await UntilAsync("each is under way", () => Task.FromResult(box.Receiver.Heard.Count == 8));
+        await box.Deliveries.ReplayAsync(box.Owner, (await box.DeliveriesOfAsync(hook))[0].DeliveryId, default);
         (await Task.WhenAll(processes.Select(p => p.DeliverDueAsync(default)))).ShouldBe([0, 0, 0]);
         go.SetResult();
         (await under).Sum().ShouldBe(8);
-        _box.Receiver.Heard.Count.ShouldBe(8);
-        (await _box.DeliveriesOfAsync(hook)).ShouldAllBe(d => d.State == "delivered" && d.Attempts == 1);
+        box.Receiver.Heard.Count.ShouldBe(8);
+        (await box.DeliveriesOfAsync(hook)).ShouldAllBe(d => d.State == "delivered" && d.Attempts == 1);
     }
 
     [Fact]
@@ -300,7 +313,7 @@ public sealed class NotificationSpecs : IAsyncLifetime
         await _box.TakeInAsync(before: async () =>
         {
             removing = _box.Deliveries.RemoveWebhookAsync(_box.Owner.TenantId, hook.WebhookId, default);
-            while (!removing.IsCompleted && !await _box.SomebodyWaitsAsync()) await Task.Yield();
+            await UntilAsync("the removal waits for this, or is done", async () => removing.IsCompleted || await _box.SomebodyWaitsAsync());
         });
         (await removing!).ShouldBeTrue();
         (await _box.DeliveriesOfAsync(hook)).Single().State.ShouldBe("failed");

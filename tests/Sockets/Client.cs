@@ -8,7 +8,7 @@ namespace FlatRender.Sockets.Tests;
 /// <summary>A watching client, as .NET's own WebSocket makes it.</summary>
 public sealed class Client : IDisposable
 {
-    static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     readonly ClientWebSocket _socket = new();
     readonly byte[] _buffer = new byte[1 << 20];

@@ -5,7 +5,15 @@ using FlatRender.Contracts;
 
 namespace FlatRender.Sockets.Tests;
 
+/// <summary>What measures the memory of the whole process runs when nothing else does.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class Alone
+{
+    public const string Name = "alone";
+}
+
 /// <summary>Whatever a client sends: the codes of the protocol, and nothing that stays behind.</summary>
+[Collection(Alone.Name)]
 public sealed class FuzzSpecs : IAsyncLifetime
 {
     const int Clients = 6, Seed = 20260527;

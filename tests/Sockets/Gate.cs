@@ -31,11 +31,11 @@ public sealed class Gate : IAsyncDisposable
     public LiveHub Hub => Get<LiveHub>();
     public Uri Address => new(_app.Urls.Single().Replace("http://", "ws://", StringComparison.Ordinal));
 
-    public static async Task<Gate> OpenAsync(LiveLimits? limits = null, bool loud = false)
+    public static async Task<Gate> OpenAsync(LiveLimits? limits = null, bool relay = true, bool loud = false)
     {
         var database = await OwnDatabase.CreateAsync();
         await Migration.ApplyAsync(database.Source, "eventstore", CancellationToken.None);
-        return await OpenAsync(database.Source, database, "memory", limits, loud: loud, more: new StudioService());
+        return await OpenAsync(database.Source, database, "memory", limits, relay, loud, more: new StudioService());
     }
 
     /// <param name="owned">Dropped with this gate.</param>
@@ -125,6 +125,31 @@ public sealed class Gate : IAsyncDisposable
         await Until.SoAsync("the gateway has heard it", () => Task.FromResult(Hub.Tally.Heard > before || unless?.Invoke() == true));
     }
 
+    /// <summary>
+    /// Waits for it while time goes on, step by step and ever more slowly: a timer that was set while the clock moved rings later than meant. Without more words not so
+    /// far that a socket is cut which was told good-bye.
+    /// </summary>
+    public async Task<T> MeanwhileAsync<T>(Task<T> what, TimeSpan? step = null, int steps = 30)
+    {
+        using var look = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
+        for (; steps > 0 && !what.IsCompleted; steps--, look.Period += TimeSpan.FromMilliseconds(5))
+        {
+            Clock.Advance(step ?? TimeSpan.FromMilliseconds(100));
+            await look.WaitForNextTickAsync();
+        }
+
+        return await what;
+    }
+
+    /// <summary>Nothing more comes to any of them but the close, with this code, when time has gone on.</summary>
+    public Task EndAsync(int code, params Client[] clients) => MeanwhileAsync(EndedAsync(Task.WhenAll(clients.Select(c => c.EndsAsync(code)))));
+
+    static async Task<bool> EndedAsync(Task all)
+    {
+        await all;
+        return true;
+    }
+
     public Task StopAsync() => _app.StopAsync();
 
     public async ValueTask DisposeAsync()
@@ -141,7 +166,7 @@ public sealed class Asked
 
     public async Task<CancelRender> NextAsync()
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         return await _asked.Reader.ReadAsync(patience.Token);
     }
 

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import WebSocket from 'ws'
-import { TOKEN, startNode, startServer, submit, within } from './support.mjs'
+import { TOKEN, cancelled, startNode, startServer, submit, within } from './support.mjs'
 
 const here = path => fileURLToPath(new URL(path, import.meta.url))
 const built = mkdtempSync(join(tmpdir(), 'flatrender-client-'))
@@ -78,7 +78,8 @@ test('cancels over the socket, and over the REST', async () => {
   const watch = api().watch(first, { onMessage: m => m.type === 'hello' && watch.cancel() })
   assert.equal((await within('the end', watch.ended)).kind, 'cancelled')
   const second = await submit(server)
-  assert.equal((await api().cancel(second, 'no longer wanted')).step, 'Cancelled')
+  await api().cancel(second, 'no longer wanted')
+  await cancelled(server, second)
 })
 
 test('a refusal carries the envelope', async () => {
@@ -146,6 +147,7 @@ test('asks the REST when nothing was heard for 15 seconds, and ends with what it
   clock.ring(15000)
   await until(() => polled.length === 1)
   await api().cancel(job)
+  await cancelled(server, job)
   await until(() => [...clock.timers.values()].some(t => t.milliseconds === 15000))
   clock.ring(15000)
   const end = await within('the end', watch.ended)

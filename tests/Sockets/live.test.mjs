@@ -61,7 +61,10 @@ test('a whole life: crash, repair, film; every message as the protocol has it', 
 test('a render that fails, and one cancelled over its socket', async () => {
   const failing = await submit(server)
   const first = new Client(server, failing)
-  await node.fail(await node.task(failing, 'render'), 'TEMPLATE_INVALID', 'the template cannot be drawn')
+  const hopeless = await node.task(failing, 'render')
+  // That it renders is a fact only when a node is at it.
+  await first.step('Rendering')
+  await node.fail(hopeless, 'TEMPLATE_INVALID', 'the template cannot be drawn')
   const failed = await first.of('failed')
   assert.equal(failed.error_code, 'TEMPLATE_INVALID')
   assert.equal(failed.failed_at_step, 'Rendering')
@@ -73,14 +76,21 @@ test('a render that fails, and one cancelled over its socket', async () => {
   await second.step('Rendering')
   second.say({ type: 'cancel_job', job_id: failing })
   assert.equal((await second.of('error')).code, 'FORBIDDEN')
-  second.say({ type: 'subscribe_snapshot', snapshot_id: randomUUID() })
+  second.ask({ type: 'subscribe_snapshot', snapshot_id: randomUUID() })
   await second.of('error', m => m.code === 'NOT_FOUND')
-  second.say({ type: 'cancel_job', job_id: unwanted })
+  second.ask({ type: 'cancel_job', job_id: unwanted })
   await second.of('cancelled')
-  second.say({ type: 'cancel_job', job_id: unwanted })
-  await second.of('error', m => m.code === 'NOT_CANCELLABLE')
   assert.equal((await within('the close', second.closed)).code, 1000)
   conform(second.messages, unwanted)
+  // The socket of an ended render lingers for a word that was on its way, but not for a machine that stalls: then the next one is in time.
+  for (let tries = 0, answered = false; !answered; tries++) {
+    assert.ok(tries < 100, 'nobody was told that what has ended cannot be cancelled')
+    const late = new Client(server, unwanted)
+    late.socket.on('open', () => late.say({ type: 'cancel_job', job_id: unwanted }))
+    assert.equal((await within('the close', late.closed)).code, 1000)
+    conform(late.messages, unwanted)
+    answered = late.messages.some(m => m.code === 'NOT_CANCELLABLE')
+  }
   assert.equal((await call(server, 'GET', `/v1/renders/${unwanted}`)).step, 'Cancelled')
 })
 
@@ -98,7 +108,7 @@ test('snapshots of a project are told to its owner as they are taken, and to no 
 
   const client = new Client(server, job, { token: server.token(owner) })
   await client.of('hello')
-  client.say({ type: 'subscribe_snapshot', snapshot_id: first.snapshot_id })
+  client.ask({ type: 'subscribe_snapshot', snapshot_id: first.snapshot_id })
   assert.deepEqual((await told(client, first)).snapshot, await call(server, 'GET', `/v1/snapshots/${first.snapshot_id}`))
   const second = await take('two')
   assert.deepEqual((await told(client, second)).snapshot, await call(server, 'GET', `/v1/snapshots/${second.snapshot_id}`))
@@ -109,13 +119,13 @@ test('snapshots of a project are told to its owner as they are taken, and to no 
   // Who comes again is told what it names, and at once the newest.
   const again = new Client(server, job, { token: server.token(owner) })
   await again.of('hello')
-  again.say({ type: 'subscribe_snapshot', snapshot_id: second.snapshot_id })
+  again.ask({ type: 'subscribe_snapshot', snapshot_id: second.snapshot_id })
   await told(again, third)
   assert.deepEqual(again.messages.filter(m => m.type === 'snapshot_update').map(m => m.snapshot.inputs.title), ['two', 'three'])
   // Pictures are for REST.
   const heavy = await take('data:image/png;base64,' + 'A'.repeat(70_000))
   assert.equal((await told(again, heavy)).snapshot.inputs, undefined)
-  again.say({ type: 'subscribe_snapshot', snapshot_id: randomUUID() })
+  again.ask({ type: 'subscribe_snapshot', snapshot_id: randomUUID() })
   await again.of('error', m => m.code === 'NOT_FOUND')
 
   const reader = new Client(server, job, { token: server.token({ ...owner, permissions: ['renders:read'] }) })
@@ -126,8 +136,8 @@ test('snapshots of a project are told to its owner as they are taken, and to no 
   const copy = await submit(server, undefined, theirs)
   const stranger = new Client(server, copy, { token: theirs })
   await stranger.of('hello')
-  stranger.say({ type: 'subscribe_snapshot', snapshot_id: first.snapshot_id })
-  assert.equal((await stranger.of('error')).code, 'NOT_FOUND')
+  stranger.ask({ type: 'subscribe_snapshot', snapshot_id: first.snapshot_id })
+  await stranger.of('error', m => m.code === 'NOT_FOUND')
   for (const [client, id] of [[again, job], [reader, job], [stranger, copy]]) {
     conform(client.messages, id)
     client.cut()
@@ -180,7 +190,7 @@ test('in a flood of progress, as near to 500 a second as this machine can, nobod
       else await node.progress(first, ++sent % 12, PREVIEW)
     }
   }))
-  clients[0].say({ type: 'cancel_job', job_id: job })
+  clients[0].ask({ type: 'cancel_job', job_id: job })
   for (const client of clients) {
     assert.equal((await within('the close', client.closed)).code, 1000)
     conform(client.messages, job)
@@ -211,9 +221,14 @@ test('five messages a second pass, the sixth is complained of', async () => {
   await client.until('five answers', () => errors('FORBIDDEN') === 5)
   await pause(1100)
   assert.equal(errors('RATE_LIMIT'), 0)
-  for (let n = 0; n < 6; n++) client.say({ type: 'cancel_job', job_id: randomUUID() })
-  await client.of('error', m => m.code === 'RATE_LIMIT')
-  await client.until('five more answers', () => errors('FORBIDDEN') === 10)
+  // Six within a second of the server's time: where the machine stalls between them, all pass, and six are said again.
+  for (let tries = 0; errors('RATE_LIMIT') === 0; tries++) {
+    assert.ok(tries < 10, 'ten times six messages passed')
+    const before = errors('FORBIDDEN')
+    for (let n = 0; n < 6; n++) client.say({ type: 'cancel_job', job_id: randomUUID() })
+    await client.until('six answers', () => errors('FORBIDDEN') + errors('RATE_LIMIT') === before + 6)
+    await pause(1100)
+  }
   assert.equal(errors('RATE_LIMIT'), 1)
   client.cut()
 })
@@ -221,8 +236,15 @@ test('five messages a second pass, the sixth is complained of', async () => {
 test('a token that expires while its client watches', async () => {
   const job = await submit(server)
   const tenant = server.psql(`SELECT data->>'tenant_id' FROM eventstore.mt_events WHERE stream_id = '${job}' AND version = 1`)
-  const client = new Client(server, job, { token: server.token({ tenant, seconds: 3 }) })
-  await client.of('hello')
+  // Good when it comes; on a machine that stalls, one of twice the length is.
+  let client
+  for (let seconds = 3; !client?.messages.length; seconds *= 2) {
+    assert.ok(seconds < 60, 'no token was good for a hello')
+    client = new Client(server, job, { token: server.token({ tenant, seconds }) })
+    await client.of('hello').catch(() => {})
+    if (!client.messages.length) assert.equal((await within('the close', client.closed)).code, 4401)
+  }
+  assert.equal(client.messages[0].type, 'hello')
   const reader = new Client(server, job, { token: server.token({ tenant, permissions: ['renders:read'] }) })
   await reader.of('hello')
   reader.say({ type: 'cancel_job', job_id: job })
@@ -263,7 +285,8 @@ test('a client that is cut a hundred times sees every step and the end', async (
   await sees('Rendering')
   await node.all(job, 'render', 2, node.draw)
   await sees('Validating')
-  await node.check(await node.task(job, 'validate'), [1])
+  // The two come in any order, and the frame is in the first.
+  await node.check(await node.task(job, 'validate', t => t.segment.first === 0), [1])
   await node.check(await node.task(job, 'validate'))
   await sees('Repair')
   await node.draw(await node.task(job, 'render'))
@@ -279,7 +302,8 @@ test('a client that is cut a hundred times sees every step and the end', async (
 })
 
 test('who does not answer pings is given up, who does is not; a deploy says so', async () => {
-  const quick = await startServer(['--ping', '0.4', '--pong', '1.2'])
+  // So long that nobody who does answer comes too late on a machine that stalls.
+  const quick = await startServer(['--ping', '0.4', '--pong', '8'])
   try {
     const job = await submit(quick)
     const deaf = new Client(quick, job, { pongs: false })

@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import WebSocket from 'ws'
 
@@ -85,13 +86,15 @@ export async function startServer(options = []) {
   return server
 }
 
+const ask = (server, method, path, body, token) => fetch(server.url + path, {
+  method,
+  headers: { authorization: `Bearer ${token}`, ...(body instanceof Buffer ? { 'content-type': 'application/octet-stream' } : body ? { 'content-type': 'application/json' } : {}) },
+  body: body instanceof Buffer ? body : body && JSON.stringify(body),
+})
+
 /** A call of the REST that must succeed. */
 export async function call(server, method, path, body, token = TOKEN) {
-  const answer = await fetch(server.url + path, {
-    method,
-    headers: { authorization: `Bearer ${token}`, ...(body instanceof Buffer ? { 'content-type': 'application/octet-stream' } : body ? { 'content-type': 'application/json' } : {}) },
-    body: body instanceof Buffer ? body : body && JSON.stringify(body),
-  })
+  const answer = await ask(server, method, path, body, token)
   const text = await answer.text()
   assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`)
   return text && JSON.parse(text)
@@ -120,24 +123,45 @@ export async function startNode(server) {
   })
   await new Promise(listening => http.listen(0, '127.0.0.1', listening))
   const tell = (path, body) => call(server, 'POST', `/v1/nodes${path}`, body, NODE_TOKEN)
+  const first = task => task.first ?? task.segment?.first
+  const isSame = (a, b) => a.job_id === b.job_id && a.kind === b.kind && first(a) === first(b)
   const digest = createHash('sha256').update('nothing').digest('hex')
   await call(server, 'PUT', `/v1/files/${digest}`, Buffer.from('nothing'), NODE_TOKEN)
-  await tell('', { node_id: id, name: 'puppet', url: `http://127.0.0.1:${http.address().port}`, slots: 200, tags: [], engines: { skottie: digest }, version: '0.0.0' })
-  const beat = setInterval(() => tell(`/${id}/heartbeat`, { tasks: [...held.values()].map(t => ({ lease_id: t.lease_id, epoch: t.epoch, done: 0 })), memory_bytes: 0 }).catch(() => {}), 500)
+  const register = () => tell('', { node_id: id, name: 'puppet', url: `http://127.0.0.1:${http.address().port}`, slots: 200, tags: [], engines: { skottie: digest }, version: '0.0.0' })
+  await register()
+  let over = false, timer
+  // As an agent does it: one beat after the other; who is not known any more registers again, and what is not wanted any more is dropped.
+  const beat = async () => {
+    try {
+      const answer = await ask(server, 'POST', `/v1/nodes/${id}/heartbeat`, { tasks: [...held.values()].map(t => ({ lease_id: t.lease_id, epoch: t.epoch, done: 0 })), memory_bytes: 0 }, NODE_TOKEN)
+      const orders = await answer.json()
+      if (answer.status === 404) {
+        held.clear()
+        await register()
+      } else for (const lease of orders.abort ?? []) held.delete(lease)
+    } catch {
+      // The server is away: the next beat finds it, or nobody needs it any more.
+    }
+    if (!over) timer = setTimeout(beat, 500)
+  }
+  timer = setTimeout(beat, 500)
   const node = {
     id,
-    /** The next task of this kind for this render. */
-    async task(job, kind) {
-      const found = () => [...held.values()].find(t => t.job_id === job && t.kind === kind)
-      if (!found()) await within(`a ${kind} task of ${job}`, new Promise(seen => {
-        const want = () => found() && (wanted.splice(wanted.indexOf(want), 1), seen())
+    /** The next task of this kind for this render, that is so; of one piece of work the newest. */
+    async task(job, kind, isSo = () => true) {
+      const found = () => [...held.values()].filter(t => t.job_id === job && t.kind === kind && isSo(t)).sort((a, b) => b.epoch - a.epoch)[0]
+      return found() ?? within(`a ${kind} task of ${job}`, new Promise(seen => {
+        const want = () => found() && (wanted.splice(wanted.indexOf(want), 1), seen(found()))
         wanted.push(want)
       }))
-      return found()
     },
     async end(task, outcome, more) {
-      held.delete(task.lease_id)
-      await tell(`/${id}/results`, { outcome, lease_id: task.lease_id, epoch: task.epoch, times: TIMES, ...more })
+      for (const t of [...held.values()]) if (isSame(t, task) && t.epoch <= task.epoch) held.delete(t.lease_id)
+      const answer = await ask(server, 'POST', `/v1/nodes/${id}/results`, { outcome, lease_id: task.lease_id, epoch: task.epoch, times: TIMES, ...more }, NODE_TOKEN)
+      const text = await answer.text()
+      // The lease was lost while this machine stalled: the same piece comes again.
+      if (answer.status === 409) return node.end(await node.task(task.job_id, task.kind, t => isSame(t, task)), outcome, more)
+      assert.ok(answer.ok, `the result of a ${task.kind} task: ${answer.status} ${text}`)
     },
     progress: (task, done, preview) => tell(`/${id}/progress`, { lease_id: task.lease_id, epoch: task.epoch, done, frames_per_second: 10, preview }),
     draw: task => node.end(task, 'rendered', { segment: { first: task.first, count: task.count, segment_digest: digest, manifest_digest: digest }, engine_digest: digest }),
@@ -149,7 +173,8 @@ export async function startNode(server) {
       for (let n = 0; n < count; n++) await how(await node.task(job, kind))
     },
     stop() {
-      clearInterval(beat)
+      over = true
+      clearTimeout(timer)
       http.closeAllConnections()
       http.close()
     },
@@ -168,6 +193,15 @@ export async function submit(server, frames = 12, token = TOKEN) {
   return (await call(server, 'POST', '/v1/renders', { template_id: template.template_id }, token)).job_id
 }
 
+/** Once the render is seen to be cancelled: where that takes long, the answer to who cancels it shows it as it is. */
+export async function cancelled(server, job) {
+  for (const since = performance.now(); ; await pause(20)) {
+    const render = await call(server, 'GET', `/v1/renders/${job}`)
+    if (render.step === 'Cancelled') return render
+    assert.ok(performance.now() - since < PATIENCE, `render ${job} is ${render.step}`)
+  }
+}
+
 // --- clients ---
 
 export const within = (what, promise, patience = PATIENCE) => {
@@ -182,6 +216,7 @@ export const address = (server, job, token = TOKEN) => `${server.url.replace('ht
 export class Client {
   messages = []
   #more = []
+  #asked
   constructor(server, job, { token = TOKEN, pongs = true } = {}) {
     this.socket = new WebSocket(address(server, job, token), 'flatrender.v1')
     this.closed = new Promise(done => {
@@ -193,6 +228,7 @@ export class Client {
       const message = JSON.parse(data)
       this.messages.push(Object.assign(message, { [AT]: performance.now() }))
       if (message.type === 'ping' && pongs) this.say({ type: 'pong', t: message.t })
+      if (message.code === 'UNAVAILABLE' && this.#asked) setTimeout(() => this.say(this.#asked), 300).unref()
       for (const wake of this.#more.splice(0)) wake()
     })
     this.closed.then(() => this.#more.splice(0).forEach(wake => wake()))
@@ -200,6 +236,12 @@ export class Client {
 
   say(message) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(typeof message === 'string' || message instanceof Buffer ? message : JSON.stringify(message))
+  }
+
+  /** Says it, and again as long as the answer is that a part it needs is away. */
+  ask(message) {
+    this.#asked = message
+    this.say(message)
   }
 
   /** The first message that is so, told already or still to come. */

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Foundation;
@@ -56,13 +57,13 @@ public sealed class GatewayService : Service
         bus.AddRequestClient<PrepareRender>(RequestTimeout.After(m: 3));
     }
 
-    static readonly System.Diagnostics.Metrics.Meter Meter = new("FlatRender.Gateway");
-
     public override void Map(IEndpointRouteBuilder routes)
     {
         var hub = routes.ServiceProvider.GetRequiredService<LiveHub>();
-        Meter.CreateObservableGauge("flatrender_sockets", () => hub.Count.Sockets, description: "Live sockets open.");
-        Meter.CreateObservableGauge("flatrender_watched_renders", () => hub.Count.Renders, description: "Renders that sockets watch.");
+        // A meter of this host's own: one of the process would keep the hub of every host that ever was.
+        var meter = routes.ServiceProvider.GetRequiredService<IMeterFactory>().Create("FlatRender.Gateway");
+        meter.CreateObservableGauge("flatrender_sockets", () => hub.Count.Sockets, description: "Live sockets open.");
+        meter.CreateObservableGauge("flatrender_watched_renders", () => hub.Count.Renders, description: "Renders that sockets watch.");
         var renders = routes.MapGroup("/v1/renders").Needs(Permission.RendersRead).WithTags("renders");
         // Images travel inside, as data: URIs.
         renders.MapPost("", Renders.SubmitAsync).Tells<RenderView>("SubmitRender", "Submits a render: 202 once it is stored; what is wrong with it is said all at once.", 202, 402, 404, 413, 415, 422).WithMetadata(new Microsoft.AspNetCore.Mvc.RequestSizeLimitAttribute(64L << 20)).Needs(Permission.RendersWrite);

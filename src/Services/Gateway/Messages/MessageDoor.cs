@@ -15,7 +15,7 @@ static class MessageDoor
     public static void Map(IEndpointRouteBuilder routes)
     {
         var hub = routes.ServiceProvider.GetRequiredService<MessageHub>();
-        MessageTally.Watch(hub);
+        MessageTally.Watch(hub, routes.ServiceProvider.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
         routes.ServiceProvider.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(hub.SendAllAway);
         // Each message carries its own token, or none: the door itself is open.
         routes.Map("/ws/v1/messages", routes.CreateApplicationBuilder().Use(Connection.KeepAsync).UseWebSockets().Use((HttpContext http, RequestDelegate _) => OpenAsync(http, hub)).Build())

@@ -30,9 +30,11 @@ public sealed class MessageTally(TimeProvider clock)
         Dropped.Add(1);
     }
 
-    internal static void Watch(MessageHub hub)
+    /// <param name="meters">Of the hub's own host: a meter of the process would keep the hub of every host that ever was.</param>
+    internal static void Watch(MessageHub hub, IMeterFactory meters)
     {
-        Meter.CreateObservableGauge("flatrender_message_sockets", () => hub.Sockets, description: "Message sockets open.");
-        Meter.CreateObservableGauge("flatrender_message_in_flight", () => hub.InFlight, description: "Requests over message sockets that wait for their answer.");
+        var meter = meters.Create(Meter.Name);
+        meter.CreateObservableGauge("flatrender_message_sockets", () => hub.Sockets, description: "Message sockets open.");
+        meter.CreateObservableGauge("flatrender_message_in_flight", () => hub.InFlight, description: "Requests over message sockets that wait for their answer.");
     }
 }

@@ -80,8 +80,8 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
 
         foreach (var watcher in told)
         {
-            foreach (var (bytes, seq) in messages) watcher.Outbox.Tell(bytes, seq);
-            if (over) watcher.Outbox.Close(LiveClose.Normal, "the render has ended", pace.Linger);
+            foreach (var (bytes, seq) in messages.SkipLast(over ? 1 : 0)) watcher.Outbox.Tell(bytes, seq);
+            if (over) End(watcher);
         }
 
         if (!over) Changed(null);
@@ -115,11 +115,7 @@ sealed class LiveJob(JobId id, LiveProgress live, Vocabulary vocabulary, Pace pa
         return tell;
     }
 
-    void End(Watcher watcher)
-    {
-        watcher.Outbox.Tell(_ending, _fold!.Seq);
-        watcher.Outbox.Close(LiveClose.Normal, "the render has ended", pace.Linger);
-    }
+    void End(Watcher watcher) => watcher.Outbox.TellLast(_ending, _fold!.Seq, LiveClose.Normal, "the render has ended", pace.Linger);
 
     /// <summary>There is something new to show: at once, or when the last beat is long enough ago.</summary>
     public void Changed(string? preview)

@@ -36,15 +36,33 @@ sealed class Outbox(WebSocket socket, Pace pace, Action cut)
         lock (_gate)
         {
             if (_farewell is not null || _ended) return;
-            _waiting ??= new();
-            _waiting.Enqueue(message);
-            if (seq > 0) (_seq, _beat) = (Math.Max(_seq, seq), null);
-            // It has not read for long. Its client comes again, and is told all in one hello.
-            if (_waiting.Count > pace.Limits.Waiting) _ended = true;
+            Line(message, seq);
         }
 
         if (_ended) cut();
         else Push();
+    }
+
+    /// <summary>The last message and the farewell behind it, at once: who has read the one, to them the socket is closing.</summary>
+    public void TellLast(ReadOnlyMemory<byte> message, long seq, int code, string reason, long linger)
+    {
+        lock (_gate)
+        {
+            if (_farewell is not null || _ended) return;
+            Line(message, seq);
+            Part(code, reason, linger);
+        }
+
+        if (_ended) cut();
+        else Push();
+    }
+
+    void Line(ReadOnlyMemory<byte> message, long seq)
+    {
+        (_waiting ??= new()).Enqueue(message);
+        if (seq > 0) (_seq, _beat) = (Math.Max(_seq, seq), null);
+        // It has not read for long. Its client comes again, and is told all in one hello.
+        if (_waiting.Count > pace.Limits.Waiting) _ended = true;
     }
 
     /// <summary>Progress: it takes the place of what was not sent yet.</summary>
@@ -65,13 +83,18 @@ sealed class Outbox(WebSocket socket, Pace pace, Action cut)
         lock (_gate)
         {
             if (_farewell is not null || _ended) return;
-            _farewell = (code, reason);
-            _beat = null;
-            _farewellAt = pace.Now + linger;
-            _leaveBy = _farewellAt + pace.Farewell + (_waiting?.Count ?? 0) / pace.Limits.Burst * pace.Window;
+            Part(code, reason, linger);
         }
 
         Push();
+    }
+
+    void Part(int code, string reason, long linger)
+    {
+        _farewell = (code, reason);
+        _beat = null;
+        _farewellAt = pace.Now + linger;
+        _leaveBy = _farewellAt + pace.Farewell + (_waiting?.Count ?? 0) / pace.Limits.Burst * pace.Window;
     }
 
     /// <summary>An error may still be told while a farewell lingers.</summary>
