@@ -151,42 +151,6 @@ public sealed class LifeSpecs : IAsyncLifetime
         Directory.Delete(folder, recursive: true);
     }
 
-    /// <summary>Timers that run out when a test says so.</summary>
-    sealed class TimersByHand : TimeProvider
-    {
-        readonly List<Timer> _running = [];
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            var timer = new Timer(this, () => callback(state));
-            lock (_running) _running.Add(timer);
-            return timer;
-        }
-
-        public void RunOut()
-        {
-            Timer[] these;
-            lock (_running) these = [.. _running];
-            foreach (var timer in these) timer.Ring();
-        }
-
-        sealed record Timer(TimersByHand Home, Action Ring) : ITimer
-        {
-            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
-
-            public void Dispose()
-            {
-                lock (Home._running) Home._running.Remove(this);
-            }
-
-            public ValueTask DisposeAsync()
-            {
-                Dispose();
-                return ValueTask.CompletedTask;
-            }
-        }
-    }
-
     [Fact]
     public async Task A_slot_that_is_none_is_a_broken_protocol()
     {

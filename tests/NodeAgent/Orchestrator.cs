@@ -35,6 +35,10 @@ public sealed class Orchestrator : IAsyncDisposable
     public ConcurrentQueue<HttpStatusCode> ResultAnswers { get; } = [];
     public ConcurrentQueue<HttpStatusCode> RegistrationAnswers { get; } = [];
     public volatile bool ForgetsNodes;
+    /// <summary>Answers instead of the door of files, where it is set, unless it says false.</summary>
+    public volatile Func<HttpContext, Task<bool>>? FileDoor;
+    /// <summary>The goodbye is answered after it.</summary>
+    public volatile Task BeforeGoodbye = Task.CompletedTask;
     /// <summary>The traceparent that each result came with.</summary>
     public ConcurrentDictionary<LeaseId, string> Traces { get; } = [];
     public int ResultPosts;
@@ -57,8 +61,8 @@ public sealed class Orchestrator : IAsyncDisposable
     {
         _app.Use(async (context, next) =>
         {
-            if (context.Request.Headers.Authorization == $"Bearer {Token}") await next(context);
-            else context.Response.StatusCode = 401;
+            if (context.Request.Headers.Authorization != $"Bearer {Token}") context.Response.StatusCode = 401;
+            else if (!context.Request.Path.StartsWithSegments("/v1/files") || FileDoor is not { } door || !await door(context)) await next(context);
         });
         _app.MapPost("/v1/nodes", async (HttpRequest request) =>
         {
