@@ -257,6 +257,24 @@ public sealed class LifeSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_goodbye_has_five_seconds_to_be_heard()
+    {
+        var clock = new TimersByHand();
+        await using var farm = await Farm.Start(slots: 1, clock: clock);
+        var answer = new TaskCompletionSource();
+        farm.Host.BeforeGoodbye = answer.Task;
+        // Its heart beats: it knows that it was taken in.
+        await Until(() => clock.Started.Contains(TimeSpan.FromSeconds(0.2)));
+        clock.Started.Clear();
+        var leaving = farm.Agent.DisposeAsync().AsTask();
+        await farm.Host.Left.Task.WaitAsync(TestTime.Patience);
+        // Its own patience, and that of any call home.
+        clock.Started.Select(t => t.TotalSeconds).ShouldBe([5, 10]);
+        answer.SetResult();
+        await leaving.WaitAsync(TestTime.Patience);
+    }
+
+    [Fact]
     public async Task A_node_that_no_call_reached_hears_in_its_heartbeat_that_it_is_to_drain()
     {
         _farm.Host.Drains = true;

@@ -91,9 +91,10 @@ public sealed class Orchestrator : IAsyncDisposable
             Waiting(result.LeaseId).TrySetResult(result);
             return Results.NoContent();
         });
-        _app.MapPost("/v1/nodes/{id}/leave", () =>
+        _app.MapPost("/v1/nodes/{id}/leave", async () =>
         {
             Left.TrySetResult();
+            await BeforeGoodbye;
             return Results.NoContent();
         });
         _app.MapGet("/v1/files/{digest}", (string digest) => Blobs.TryGetValue(digest, out var bytes) ? Results.Bytes(bytes) : Results.NotFound());
