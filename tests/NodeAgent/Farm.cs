@@ -18,14 +18,14 @@ public sealed class Farm : IAsyncDisposable
     public string Node => Agent.Address;
     public string Folder => _folder;
 
-    public static async Task<Farm> Start(int slots = 2, int memoryMb = 1024, int frameSeconds = 60, int frameCpuSeconds = 120, int minFreeMb = 0, (string Name, string Script)? engine = null)
+    public static async Task<Farm> Start(int slots = 2, int memoryMb = 1024, int frameSeconds = 60, int frameCpuSeconds = 120, int minFreeMb = 0, (string Name, string Script)? engine = null, TimeProvider? clock = null)
     {
         var host = await Orchestrator.Start();
         var engines = new Dictionary<string, string> { ["faulty"] = Faulty };
         if (engine is { } more) engines[more.Name] = more.Script;
         var folder = Directory.CreateTempSubdirectory("flatrender-home-").FullName;
         var farm = new Farm(host, new Settings([host.Url], "http://127.0.0.1:0", null, "test", slots, ["tests"], folder, engines, null, memoryMb, 64, Orchestrator.Token, Orchestrator.Secret, frameSeconds, frameCpuSeconds, minFreeMb));
-        farm.Agent = await Agent.Start(farm.Settings, TimeProvider.System, CancellationToken.None);
+        farm.Agent = await Agent.Start(farm.Settings, clock ?? TimeProvider.System, CancellationToken.None);
         await host.Registered();
         return farm;
     }

@@ -10,7 +10,7 @@ namespace FlatRender.NodeAgent.Tests;
 public sealed class ProcessSpecs : IAsyncLifetime
 {
     readonly string _home = Directory.CreateTempSubdirectory("flatrender-agent-").FullName;
-    readonly FilmSpec _film = Farm.Film(320, 180, 30);
+    readonly FilmSpec _film = Farm.Film(320, 180, 300);
     readonly List<Process> _processes = [];
     Orchestrator _host = null!;
 
@@ -44,7 +44,7 @@ public sealed class ProcessSpecs : IAsyncLifetime
         var node = (await _host.Registered()).Url;
         foreach (var fault in new[] { "hang", "slow" })
         {
-            var task = new RenderTask(Farm.Lease(), 1, new(Guid.NewGuid()), _film, _host.Store(new { faults = new Dictionary<string, string> { [fault == "hang" ? "2" : "*"] = fault } }), 60, "faulty", 0, 30);
+            var task = new RenderTask(Farm.Lease(), 1, new(Guid.NewGuid()), _film, _host.Store(new { faults = new Dictionary<string, string> { [fault == "hang" ? "2" : "*"] = fault } }), 600, "faulty", 0, _film.Frames);
             (await _host.Assign(node, task)).ShouldBe(HttpStatusCode.Accepted);
             await LifeSpecs.Until(() => _host.Progress.Any(p => p.LeaseId == task.LeaseId && p.Done >= 1));
         }
@@ -118,5 +118,15 @@ public sealed class ProcessSpecs : IAsyncLifetime
         foreach (var word in new[] { "'nowhere'", "--slots", "--colour", Settings.TokenVariable }) said.ShouldContain(word);
     }
 
-    static bool Alive(int pid) => File.Exists($"/proc/{pid}/stat") && !File.ReadAllText($"/proc/{pid}/stat").Contains(") Z ");
+    static bool Alive(int pid)
+    {
+        try
+        {
+            return !File.ReadAllText($"/proc/{pid}/stat").Contains(") Z ");
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
 }

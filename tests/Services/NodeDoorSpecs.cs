@@ -19,6 +19,7 @@ public sealed class NodeDoorSpecs(FarmDatabase database) : IClassFixture<FarmDat
 {
     const string Token = "a node token of the tests";
     readonly HttpClient _http = new();
+    readonly CancellationTokenSource _hungUp = new();
     Farm _farm = null!;
     WebApplication _app = null!;
 
@@ -37,6 +38,11 @@ public sealed class NodeDoorSpecs(FarmDatabase database) : IClassFixture<FarmDat
         builder.Services.AddSingleton(_farm.Book).AddSingleton(_farm.Nodes);
         builder.Services.Remove(builder.Services.Single(s => s.ImplementationType == typeof(Dispatcher)));
         _app = builder.Build();
+        _app.Use((http, next) =>
+        {
+            if (http.Request.Path.Value!.EndsWith("/leave", StringComparison.Ordinal)) http.RequestAborted = _hungUp.Token;
+            return next(http);
+        });
         _app.UseEnvelope();
         _app.UseAuthentication();
         _app.UseAuthorization();
@@ -49,6 +55,7 @@ public sealed class NodeDoorSpecs(FarmDatabase database) : IClassFixture<FarmDat
     {
         _http.Dispose();
         await _app.DisposeAsync();
+        _hungUp.Dispose();
     }
 
     async Task<(HttpStatusCode Status, string Code)> SendAsync(string path, HttpContent? body, string? token = Token)
@@ -81,6 +88,19 @@ public sealed class NodeDoorSpecs(FarmDatabase database) : IClassFixture<FarmDat
         (await PostAsync($"v1/nodes/{id}/leave", new { })).Status.ShouldBe(HttpStatusCode.NoContent);
         (await _farm.FactsAsync(FarmStreams.Chunks(job))).Count.ShouldBe(2);
         Refused.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_goodbye_is_carried_out_though_the_node_has_hung_up()
+    {
+        NodeId id = new(Ids.New()), other = await _farm.JoinAsync();
+        await PostAsync("v1/nodes", Node(id));
+        await _farm.PlanAsync(frames: 12);
+        (await _farm.LeaseAsync(id)).ShouldNotBeNull();
+        await _hungUp.CancelAsync();
+        (await PostAsync($"v1/nodes/{id}/leave", new { })).Status.ShouldBe(HttpStatusCode.NoContent);
+        (await _farm.State.ShowAsync(default)).Nodes.Single(n => n.NodeId == id).State.ShouldBe("left");
+        (await _farm.LeaseAsync(other)).ShouldNotBeNull();
     }
 
     [Fact]

@@ -5,6 +5,7 @@ namespace FlatRender.NodeAgent;
 /// <summary>The blobs tasks name, by SHA-256: fetched from home, verified, kept in a folder of limited size, the longest unused thrown away first.</summary>
 sealed class Files
 {
+    /// <summary>For what does not pass by itself. A host that is away is waited for until the caller's time is over.</summary>
     const int Tries = 6;
     readonly Home _home;
     readonly TimeProvider _clock;
@@ -30,6 +31,7 @@ sealed class Files
     public static bool IsDigest(string? text) => text is { Length: 64 } && text.All(char.IsAsciiHexDigitLower);
 
     /// <exception cref="BlobMissing">The host has no such blob, or only a damaged one.</exception>
+    /// <exception cref="OperationCanceledException">The caller's time is over; where it waited for the host, the message is why.</exception>
     public async Task<Borrowed> Fetch(string digest, CancellationToken ct)
     {
         if (!IsDigest(digest)) throw new BlobMissing(digest, $"'{digest}' is no SHA-256 digest.");

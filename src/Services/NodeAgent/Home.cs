@@ -48,32 +48,33 @@ sealed class Home : IDisposable
     }
 
     /// <summary>Writes a blob to a file and returns the digest of what came; null when the host has no such blob.</summary>
-    public async Task<string?> Download(string digest, string path, CancellationToken ct)
+    public Task<string?> Download(string digest, string path, CancellationToken ct) => Transfer.Run(_clock, async transfer =>
     {
-        using var answer = await _http.GetAsync($"v1/files/{digest}", HttpCompletionOption.ResponseHeadersRead, ct);
+        using var answer = await _http.GetAsync($"v1/files/{digest}", HttpCompletionOption.ResponseHeadersRead, transfer.Token);
         if (answer.StatusCode is HttpStatusCode.NotFound) return null;
         answer.EnsureSuccessStatusCode();
-        await using var from = await answer.Content.ReadAsStreamAsync(ct);
+        await using var from = await answer.Content.ReadAsStreamAsync(transfer.Token);
         await using var to = File.Create(path);
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var buffer = new byte[128 * 1024];
         int read;
-        while ((read = await from.ReadAsync(buffer, ct)) > 0)
+        while ((read = await transfer.Read(from, buffer)) > 0)
         {
             sha.AppendData(buffer, 0, read);
-            await to.WriteAsync(buffer.AsMemory(0, read), ct);
+            await to.WriteAsync(buffer.AsMemory(0, read), transfer.Token);
         }
         return Convert.ToHexStringLower(sha.GetHashAndReset());
-    }
+    }, ct);
 
-    public async Task Upload(string digest, string path, CancellationToken ct)
+    public Task Upload(string digest, string path, CancellationToken ct) => Transfer.Run(_clock, async transfer =>
     {
         await using var file = File.OpenRead(path);
-        using var body = new StreamContent(file);
+        using var body = transfer.Of(file);
         body.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
-        using var answer = await _http.PutAsync($"v1/files/{digest}", body, ct);
+        using var answer = await _http.PutAsync($"v1/files/{digest}", body, transfer.Token);
         answer.EnsureSuccessStatusCode();
-    }
+        return true;
+    }, ct);
 
     async Task<NodeOrders?> Orders(string path, HttpContent body, CancellationToken ct)
     {
@@ -108,19 +109,33 @@ static class Backoff
 
     public static bool MayPass(Exception e) => e is HttpRequestException or IOException or System.Text.Json.JsonException;
 
-    /// <summary>Tries again after what may pass, so often in all.</summary>
+    /// <summary>The host is not there, or cannot do its work for the moment: no fault of what was asked, nor of who asked.</summary>
+    static bool IsAway(Exception e) => e is HttpRequestException { StatusCode: null or HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError };
+
+    /// <summary>Tries again, ever more slowly: while the host is away until the caller's time is over, after what else may pass so often in all.</summary>
+    /// <exception cref="OperationCanceledException">The caller's time is over; its message is what was wrong last.</exception>
     public static async Task<T> Retry<T>(int tries, TimeProvider clock, Func<Task<T>> attempt, CancellationToken ct)
     {
-        for (var failures = 0; ; failures++)
+        Exception? last = null;
+        try
         {
-            try
+            for (int failures = 0, lasting = 0; ; failures++)
             {
-                return await attempt();
-            }
-            catch (Exception e) when (MayPass(e) && failures + 1 < tries && !ct.IsCancellationRequested)
-            {
+                try
+                {
+                    return await attempt();
+                }
+                catch (Exception e) when (MayPass(e))
+                {
+                    if (!IsAway(e) && ++lasting == tries) throw;
+                    last = e;
+                }
                 await Task.Delay(After(failures), clock, ct);
             }
+        }
+        catch (OperationCanceledException) when (last is not null && ct.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(last.Message, last, ct);
         }
     }
 }

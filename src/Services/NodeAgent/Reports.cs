@@ -6,7 +6,10 @@ namespace FlatRender.NodeAgent;
 /// <summary>What the agent tells home and when: that it is there, that it lives, how far it is, and how tasks ended.</summary>
 sealed class Reports(Home home, Agent agent, TimeProvider clock, ILogger log)
 {
-    static readonly TimeSpan BetweenProgress = TimeSpan.FromMilliseconds(250), LastWords = TimeSpan.FromSeconds(2);
+    static readonly TimeSpan BetweenProgress = TimeSpan.FromMilliseconds(250);
+
+    // Whoever ends an agent gives it ten seconds: these, one after the other, and three for its children to die.
+    static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2), Goodbye = TimeSpan.FromSeconds(5);
     readonly CancellationTokenSource _stop = new(), _hurry = new();
     readonly SemaphoreSlim _registering = new(1, 1);
     Task _beating = Task.CompletedTask, _telling = Task.CompletedTask;
@@ -156,7 +159,7 @@ sealed class Reports(Home home, Agent agent, TimeProvider clock, ILogger log)
         await _stop.CancelAsync();
         await Task.WhenAll(_beating, _telling);
         if (!Welcome) return;
-        using var patience = new CancellationTokenSource(LastWords, clock);
+        using var patience = new CancellationTokenSource(Goodbye, clock);
         try
         {
             await home.Leave(patience.Token);

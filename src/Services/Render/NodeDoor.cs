@@ -67,10 +67,11 @@ static class NodeDoor
         _ => [],
     };
 
-    public static async Task<IResult> LeaveAsync(NodeId id, NodeBook nodes, WorkBook work, CancellationToken cancel)
+    public static async Task<IResult> LeaveAsync(NodeId id, NodeBook nodes, WorkBook work)
     {
-        await nodes.LeaveAsync(id, cancel);
-        await work.TakeBackAsync(id, null, "its node left", cancel);
+        // A node that goes does not wait long for the answer; taken back half way, its goodbye would leave it ready, and lost seconds later.
+        await nodes.LeaveAsync(id, CancellationToken.None);
+        await work.TakeBackAsync(id, null, "its node left", CancellationToken.None);
         return Results.NoContent();
     }
 }

@@ -25,8 +25,8 @@ static class Assembling
             {
                 try
                 {
-                    files[i] = await slot.Shop.Files.Fetch(segments[i].SegmentDigest, token);
-                    using var manifest = await slot.Shop.Files.Fetch(segments[i].ManifestDigest, token);
+                    files[i] = await slot.Fetch(segments[i].SegmentDigest, token);
+                    using var manifest = await slot.Fetch(segments[i].ManifestDigest, token);
                     (manifests[i], wrongs[i]) = await SegmentCheck.Read(manifest.Path, segments[i], task, token);
                 }
                 catch (BlobMissing e)
@@ -38,7 +38,7 @@ static class Assembling
             var gone = Enumerable.Range(0, segments.Length).Where(i => manifests[i] is null).ToArray();
             if (gone.Length > 0) return Rejected(gone.SelectMany(i => Enumerable.Range(segments[i].First, segments[i].Count)), [], string.Join(' ', gone.Select(i => wrongs[i])));
 
-            using var sound = task.Film.Sound is { } track ? await slot.Shop.Files.Fetch(track, ct) : null;
+            using var sound = task.Film.Sound is { } track ? await slot.Fetch(track, ct) : null;
             var path = Path.Combine(slot.Scratch, "film.mp4");
             var joining = watches.Now;
             string? fault = null;
@@ -115,8 +115,8 @@ static class Assembling
         var storing = watches.Now;
         var picture = Path.Combine(slot.Scratch, "thumbnail.jpg");
         await File.WriteAllBytesAsync(picture, thumbnail, ct);
-        using var film = await slot.Shop.Files.Send(path, ct);
-        using var still = await slot.Shop.Files.Send(picture, ct);
+        using var film = await slot.Send(path, ct);
+        using var still = await slot.Send(picture, ct);
         watches.Store += watches.Since(storing);
         var times = watches.Times;
         return new TaskAssembled(task.LeaseId, task.Epoch, times, new FilmFile(film.Digest, film.Bytes, still.Digest, task.Film.Seconds, task.Film.Frames, times.Cpu), [], [], "");

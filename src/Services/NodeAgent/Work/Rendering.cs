@@ -26,11 +26,11 @@ static class Rendering
         watches.Cpu(encoder.Cpu);
 
         var storing = watches.Now;
-        using var segment = await slot.Shop.Files.Send(path, ct);
+        using var segment = await slot.Send(path, ct);
         var manifest = new SegmentManifest(task.JobId, task.First, task.Count, film.Width, film.Height, segment.Digest, task.TemplateDigest, engine.Digest, Hardware.Architecture, marks);
         var manifestPath = Path.Combine(slot.Scratch, "manifest.json");
         await File.WriteAllBytesAsync(manifestPath, System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(manifest, Wire.Json), ct);
-        using var kept = await slot.Shop.Files.Send(manifestPath, ct);
+        using var kept = await slot.Send(manifestPath, ct);
         watches.Store += watches.Since(storing);
         return new TaskRendered(task.LeaseId, task.Epoch, watches.Times, new SegmentFiles(task.First, task.Count, segment.Digest, kept.Digest), engine.Digest);
     }

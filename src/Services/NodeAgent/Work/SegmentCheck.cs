@@ -28,8 +28,8 @@ static class SegmentCheck
         var fetching = watches.Now;
         try
         {
-            using var manifestFile = await slot.Shop.Files.Fetch(segment.ManifestDigest, ct);
-            using var film = await slot.Shop.Files.Fetch(segment.SegmentDigest, ct);
+            using var manifestFile = await slot.Fetch(segment.ManifestDigest, ct);
+            using var film = await slot.Fetch(segment.SegmentDigest, ct);
             watches.Fetch += watches.Since(fetching);
             var (manifest, wrong) = await Read(manifestFile.Path, segment, task, ct);
             return manifest is null ? Gone(wrong) : await look(film.Path, manifest);

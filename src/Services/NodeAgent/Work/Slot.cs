@@ -13,6 +13,7 @@ sealed class Slot(int number, Workshop shop) : IAsyncDisposable
     static readonly TimeSpan BetweenPreviews = TimeSpan.FromSeconds(2);
     Engine? _engine;
     long? _lastPreview;
+    string? _awaited;
 
     public Workshop Shop => shop;
     public string Scratch { get; } = Path.Combine(shop.Settings.Home, "scratch", $"slot{number}");
@@ -35,12 +36,31 @@ sealed class Slot(int number, Workshop shop) : IAsyncDisposable
         return true;
     }
 
+    /// <inheritdoc cref="Files.Fetch"/>
+    public Task<Borrowed> Fetch(string digest, CancellationToken ct) => Awaited($"file {digest} had not come", shop.Files.Fetch(digest, ct), ct);
+
+    /// <inheritdoc cref="Files.Send"/>
+    public Task<Borrowed> Send(string path, CancellationToken ct) => Awaited($"its {Path.GetFileName(path)} had not been taken", shop.Files.Send(path, ct), ct);
+
+    async Task<Borrowed> Awaited(string what, Task<Borrowed> file, CancellationToken ct)
+    {
+        try
+        {
+            return await file;
+        }
+        catch (Exception e) when (ct.IsCancellationRequested)
+        {
+            _awaited = $"{what} ({e.Message})";
+            throw;
+        }
+    }
+
     /// <summary>An engine that has this scene loaded: the warm one, or a new one.</summary>
     public async Task<Engine> EngineFor(Scene scene, Stopwatches watches, CancellationToken ct)
     {
         if (_engine is { HasEnded: false } warm && warm.Scene == scene) return warm;
         var fetching = watches.Now;
-        using var template = await shop.Files.Fetch(scene.TemplateDigest, ct);
+        using var template = await Fetch(scene.TemplateDigest, ct);
         watches.Fetch += watches.Since(fetching);
         var starting = watches.Now;
         // Another template never meets what the last one left in memory.
@@ -72,6 +92,7 @@ sealed class Slot(int number, Workshop shop) : IAsyncDisposable
         var task = running.Task;
         NodeResult Failed(string code, string reason) => new TaskFailed(task.LeaseId, task.Epoch, watches.Times, code, reason);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(running.Aborted, running.Overdue);
+        _awaited = null;
         try
         {
             Clear(Scratch);
@@ -92,7 +113,11 @@ sealed class Slot(int number, Workshop shop) : IAsyncDisposable
         catch (Exception e) when (running.Overdue.IsCancellationRequested)
         {
             await DropEngine();
-            return Failed(task is AssembleTask ? "NODE_FAULT" : "ENGINE_HUNG", $"The task was not done within {task.DeadlineSeconds} s, at frame {running.Done} ({e.Message})");
+            var late = $"The task was not done within {task.DeadlineSeconds} s";
+            // No engine is to blame for a host that was away, nor for the little time that left it.
+            if (_awaited is { } file) return Failed("NODE_FAULT", $"{late}: {file}");
+            if (watches.Fetch + watches.Store is var files && files > task.DeadlineSeconds / 2) return Failed("NODE_FAULT", $"{late}: {files:0} s went by until its files had come");
+            return Failed(task is AssembleTask ? "NODE_FAULT" : "ENGINE_HUNG", $"{late}, at frame {running.Done} ({e.Message})");
         }
         catch (EngineFault e)
         {
