@@ -35,8 +35,13 @@ public sealed class FileService : Service
     static async Task<IResult> PutAsync(string digest, HttpContext http, Blobs blobs, CancellationToken cancel)
     {
         if (!Blobs.IsDigest(digest)) return Refuse.Invalid("BAD_DIGEST", "A file is named by the SHA-256 of its bytes, in lower-case hex.");
-        if (blobs.Exists(digest)) return Results.NoContent();
         if (http.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = MaxBlobBytes;
+        if (blobs.Exists(digest))
+        {
+            // Who is still sending would find its connection cut, and send all of it again.
+            await http.Request.Body.CopyToAsync(Stream.Null, cancel);
+            return Results.NoContent();
+        }
         var (found, _) = await blobs.SaveAsync(http.Request.Body, cancel);
         return found == digest
             ? Results.StatusCode(StatusCodes.Status201Created)
