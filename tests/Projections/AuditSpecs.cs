@@ -2,6 +2,7 @@ using System.Text.Json;
 using FlatRender.Contracts;
 using FlatRender.EventStore;
 using FlatRender.Sagas;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace FlatRender.Projections.Tests;
 
@@ -50,6 +51,7 @@ public sealed class AuditSpecs : IAsyncLifetime
     [InlineData("headers = jsonb_set(headers, '{hash}', '\"not a hash\"')", 4, "hash_broken 4", "hash_broken 5")]
     [InlineData("headers = '[]'", 4, "hash_broken 4", "hash_broken 5")]
     [InlineData("headers = NULL", 4, "hash_broken 4", "hash_broken 5")]
+    [InlineData("headers = (repeat('[', 70) || repeat(']', 70))::jsonb", 4, "hash_broken 4", "hash_broken 5")]
     [InlineData("data = 'null'", 4, "fact_unreadable 4", "hash_broken 4")]
     [InlineData("data = (repeat('[', 70) || repeat(']', 70))::jsonb", 4, "fact_unreadable 4", "hash_broken 4")]
     [InlineData("type = 'render.job.cancelled.v1'", 4, "hash_broken 4", "memory_differs ", "path_illegal 5")]
@@ -81,6 +83,55 @@ public sealed class AuditSpecs : IAsyncLifetime
     {
         await _store.RunAsync($"UPDATE {{s}}.mt_streams SET {change} WHERE id = $1", Job);
         (await FoundAsync()).ShouldBe([found]);
+    }
+
+    [Theory]
+    [InlineData("'[]'")]
+    [InlineData("'null'")]
+    [InlineData("'\"Done\"'")]
+    [InlineData("jsonb_build_object('deep', (repeat('[', 70) || repeat(']', 70))::jsonb)")]
+    public async Task A_memory_that_is_none_is_found(string memory)
+    {
+        await _store.RunAsync($"UPDATE {{s}}.mt_doc_renderjob SET data = {memory} WHERE id = $1", Job);
+        (await FoundAsync()).ShouldBe(["memory_differs "]);
+    }
+
+    [Fact]
+    public async Task A_kind_whose_fold_stumbles_over_what_is_missing_ends_no_search()
+    {
+        var audit = new Audit(_house.Services.GetRequiredService<EventStoreOptions>(), [LegalPath.Kind, StreamKind.OfFacts<Ledger>("ledger", (_, _) => null)], TimeProvider.System);
+        var ledger = Guid.NewGuid();
+        await _house.Streams.AppendAsync(ledger, "ledger", 0, [new JobHeld(_job, "me", "one"), new JobReleased(_job, "me", "one")], "test", CancellationToken.None);
+        (await audit.VerifyAsync(Since.Ever, CancellationToken.None)).IsSound.ShouldBeTrue();
+
+        await _store.RunAsync("DELETE FROM {s}.mt_events WHERE stream_id = $1 AND version = 1", ledger);
+        await _store.RunAsync("UPDATE {s}.mt_events SET data = data || '{\"new\": null}' WHERE stream_id = $1 AND version = 4", Job);
+        (await audit.VerifyAsync(Since.Ever, CancellationToken.None)).Findings.Select(f => $"{(f.StreamId == ledger ? "ledger" : "job")} {f.Code} {f.Version}").ShouldBe(
+            ["ledger version_missing 1", "ledger hash_broken 2", "ledger fact_unreadable 2", "job hash_broken 4"], ignoreOrder: true);
+    }
+
+    /// <summary>Lets go only of what it holds, as a purse does.</summary>
+    sealed record Ledger(Guid Id) : IMemory<Ledger>
+    {
+        public string State => "open";
+        public System.Collections.Immutable.ImmutableDictionary<string, string> Held { get; init; } = System.Collections.Immutable.ImmutableDictionary<string, string>.Empty;
+        public static Ledger Unborn(Guid id) => new(id);
+        public Ledger Apply(object fact) => fact switch
+        {
+            JobHeld held => this with { Held = Held.Add(held.Reason, held.By) },
+            JobReleased released => this with { Held = Held.Remove(Held[released.Reason] is null ? "" : released.Reason) },
+            _ => this,
+        };
+    }
+
+    [Fact]
+    public async Task Time_travel_leaves_nothing_out_where_the_clocks_of_two_machines_differ()
+    {
+        var facts = await _house.Streams.ReadAsync(Job, CancellationToken.None);
+        await _store.RunAsync("UPDATE {s}.mt_events SET timestamp = $2 WHERE stream_id = $1 AND version = 3", Job, facts[^1].Timestamp.AddHours(1));
+        var then = (await _house.Audit.ReplayAsync(Job, null, facts[^1].Timestamp, CancellationToken.None))!;
+        then.Facts.Select(f => f.Version).ShouldBe([1, 2]);
+        (await _house.Audit.ReplayAsync(Job, null, facts[^1].Timestamp.AddHours(1), CancellationToken.None))!.Version.ShouldBe(7);
     }
 
     [Fact]

@@ -17,6 +17,7 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
     readonly Dictionary<string, StreamKind> _kinds = kinds.ToDictionary(k => k.Type);
 
     /// <summary>The memory at a version, or at a time, or now (both null). Null: no stream of a known kind has a fact so early.</summary>
+    /// <param name="at">Everything before the first fact of a later time: clocks of several machines differ, so a fact may bear an earlier time than the one before it, and none is left out in the middle.</param>
     public async Task<Replayed?> ReplayAsync(Guid streamId, long? version, DateTimeOffset? at, CancellationToken cancel)
     {
         await using var db = await options.DataSource.OpenConnectionAsync(cancel);
@@ -25,7 +26,8 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
         var life = kind.Begin(streamId);
         await using var rows = await db.Command($"""
             SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e
-            WHERE e.stream_id = $1 AND e.version <= $2 AND e.timestamp <= $3 ORDER BY e.version
+            WHERE e.stream_id = $1 AND e.version <= $2 AND e.version < coalesce((SELECT min(l.version) FROM {options.Schema}.mt_events l WHERE l.stream_id = $1 AND l.timestamp > $3), {long.MaxValue})
+            ORDER BY e.version
             """, streamId, version ?? long.MaxValue, at?.ToUniversalTime() ?? DateTimeOffset.MaxValue).ExecuteReaderAsync(cancel);
         while (await rows.ReadAsync(cancel))
         {

@@ -28,7 +28,7 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
         if (e.Seq <= _seq) found(Finding.Of("order_broken", e, $"its number {e.Seq} is not after the {_seq} of the fact before it."));
 
         // A fact whose own hash holds vouches for the one before it: only what was changed is named, not all that follows.
-        var hash = e.Header("hash") is { Length: 64 } given && given.All(char.IsAsciiHexDigitLower) ? given : null;
+        var hash = HashOf(e);
         if (hash is null) found(Finding.Of("hash_broken", e, "it carries no hash."));
         else if (!Follows(hash, e)) found(Finding.Of("hash_broken", e, "its hash does not follow from it and the fact before it: one of them was changed."));
         if (odd is not null) found(Finding.Of("row_changed", e, $"its {odd} was changed: Marten would not show it as it was written."));
@@ -46,6 +46,19 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
         else if (kind?.Document is null && claimed.Memory is not null) found(Whole("stream_differs", $"there is a memory, but its row says it is a stream of type '{claimed.Type}', which has none."));
         else if (kind?.Document is not null && claimed.Memory is null) found(Whole("memory_missing", "there is a stream but no memory."));
         else if (_life is not null && claimed.Memory is not null && _foldable && Difference(_life.Json, claimed.Memory) is { } difference) found(Whole("memory_differs", difference));
+    }
+
+    static string? HashOf(RecordedEvent e)
+    {
+        try
+        {
+            return e.Header("hash") is { Length: 64 } given && given.All(char.IsAsciiHexDigitLower) ? given : null;
+        }
+        catch (JsonException)
+        {
+            // Nested deeper than any headers of ours.
+            return null;
+        }
     }
 
     bool Follows(string hash, RecordedEvent e)
@@ -69,9 +82,9 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
             if (life.Illegal(fact) is { } why) found(Finding.Of("path_illegal", e, why));
             life.Take(fact);
         }
-        catch (Exception failure) when (failure is JsonException or UnknownWordException or InvalidOperationException or FormatException or NullReferenceException)
+        catch (Exception failure)
         {
-            // What follows from a fact that cannot be read is not known.
+            // Whatever a changed history does to a fold, it is a finding, and ends the search neither here nor elsewhere. What follows from a fact that cannot be read, or not be taken in after those before it, is not known.
             _foldable = false;
             found(Finding.Of("fact_unreadable", e, failure.Message));
         }
@@ -88,9 +101,17 @@ sealed class StreamCheck(Claimed claimed, StreamKind? kind, Vocabulary vocabular
     {
         ArrayBufferWriter<byte> a = new(folded.Length * 2), b = new(folded.Length * 2);
         CanonicalJson.Write(folded, a);
-        CanonicalJson.Write(stored, b);
+        try
+        {
+            CanonicalJson.Write(stored, b);
+        }
+        catch (JsonException e)
+        {
+            return $"the memory cannot be read: {e.Message}";
+        }
         if (a.WrittenSpan.SequenceEqual(b.WrittenSpan)) return null;
         using JsonDocument left = JsonDocument.Parse(folded), right = JsonDocument.Parse(stored);
+        if (right.RootElement.ValueKind != JsonValueKind.Object) return $"the memory is not what its facts make it: it is {Shortened(stored)}.";
         var differing = left.RootElement.EnumerateObject().Select(p => p.Name).Union(right.RootElement.EnumerateObject().Select(p => p.Name))
             .Where(name => Text(left, name) != Text(right, name))
             .Select(name => $"{name} is {Text(right, name)} and must be {Text(left, name)}");
