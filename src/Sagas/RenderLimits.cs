@@ -31,15 +31,21 @@ static class RenderSteps
     /// <summary>The number of the order about to be given.</summary>
     public static int Next(this SagaConsumeContext<RenderSaga> x) => x.Saga.Memory.Order + 1;
 
+    /// <summary>Whose clock tells that a reminder is due may be ahead of whose takes it in by so much; otherwise every one would come early there, and no wait ever end.</summary>
+    static readonly TimeSpan ClocksDiffer = TimeSpan.FromSeconds(10);
+
     // A reminder that comes before it is due was woken by a restart: it asks again, but nobody was late.
-    static bool IsLate<T>(this BehaviorContext<RenderSaga, T> x) where T : class, IReminder => x.Now() >= x.Message.Due;
+    static bool IsLate<T>(this BehaviorContext<RenderSaga, T> x) where T : class, IReminder => x.Now() >= x.Message.Due - ClocksDiffer;
 
-    public static int Stalls<T>(this BehaviorContext<RenderSaga, T> x) where T : class, IReminder => x.Job().Stalls + (x.IsLate() ? 1 : 0);
+    // Nobody works on what is held: however long that takes, it uses up no patience.
+    static bool Counts<T>(this BehaviorContext<RenderSaga, T> x) where T : class, IReminder => x.IsLate() && !x.Job().Held;
 
-    public static bool IsExhausted<T>(this BehaviorContext<RenderSaga, T> x, Patience patience) where T : class, IReminder => x.IsLate() && x.Job().Stalls >= patience.Times;
+    public static int Stalls<T>(this BehaviorContext<RenderSaga, T> x) where T : class, IReminder => x.Job().Stalls + (x.Counts() ? 1 : 0);
+
+    public static bool IsExhausted<T>(this BehaviorContext<RenderSaga, T> x, Patience patience) where T : class, IReminder => x.Counts() && x.Job().Stalls >= patience.Times;
 
     public static string Why<T>(this BehaviorContext<RenderSaga, T> x, string lateness) where T : class, IReminder =>
-        x.IsLate() ? $"{lateness}; asked again" : "asked again after a restart";
+        x.Job().Held ? $"{lateness}: it is held; asked again" : x.IsLate() ? $"{lateness}; asked again" : "asked again after a restart";
 
     public static EventActivityBinder<RenderSaga, T> AskPlan<T>(this EventActivityBinder<RenderSaga, T> step, RenderLimits limits) where T : class, IAboutRender => step
         .Ask(x => new PlanFrames(x.Message.JobId, x.Job().Order, x.Job().TenantId, x.Job().TemplateDigest, x.Job().Film!, x.Job().Priority, x.Job().Needs))

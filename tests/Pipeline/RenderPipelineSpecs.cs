@@ -183,6 +183,33 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
         (await it.JobAsync()).ErrorCode.ShouldBe(code);
     }
 
+    [Fact]
+    public async Task A_reminder_that_another_machines_clock_sends_a_moment_early_is_late_all_the_same()
+    {
+        await it.Given(In("Validating"));
+        await it.When(new ValidationOverdue(Id, 2, Due.AddMilliseconds(50)));
+        var job = await it.JobAsync();
+        (job.Stalls, job.Reason).ShouldBe((1, "not all frames are checked yet; asked again"));
+    }
+
+    [Theory]
+    [InlineData("Queued")]
+    [InlineData("Rendering")]
+    [InlineData("Validating")]
+    [InlineData("Assembling")]
+    [InlineData("Repair")]
+    public async Task What_is_held_waits_as_long_as_it_is_held_and_has_all_its_patience_afterwards(string state)
+    {
+        await it.Given([.. In(state), new HoldRender(Id, "support", "a complaint")]);
+        for (var i = 0; i < 6; i++) await it.Given(Reminder(state, late: true, (await it.JobAsync()).Order));
+        var job = await it.JobAsync();
+        (job.State, job.Stalls, job.Reason!.EndsWith("it is held; asked again", StringComparison.Ordinal)).ShouldBe((state == "Assembling" ? "Validating" : state, 0, true));
+
+        await it.Given(new ReleaseRender(Id, "support", "it was none"));
+        for (var i = 0; i < 3; i++) await it.Given(Reminder(state, late: true, (await it.JobAsync()).Order));
+        (await it.JobAsync()).State.ShouldBe("Failed");
+    }
+
     [Theory]
     [InlineData("Queued")]
     [InlineData("Rendering")]
