@@ -17,7 +17,7 @@ public static partial class Schema
         UpdateAsync(database, schema, assembly, tables: [], replaced: [], cancel);
 
     /// <param name="tables">Files with the whole shape, for a schema that is new: such a one has seen every update.</param>
-    /// <param name="replaced">Files applied each time, after the updates: views and functions, which have no data of their own.</param>
+    /// <param name="replaced">Files applied each time, after the updates: views and functions, which have no data of their own. One that changes comes with a numbered update, if only an empty one, so that an older version leaves it alone.</param>
     internal static async Task UpdateAsync(NpgsqlDataSource database, string schema, Assembly assembly, IReadOnlyList<string> tables, IReadOnlyList<string> replaced, CancellationToken cancel)
     {
         CheckName(schema);
@@ -32,6 +32,8 @@ public static partial class Schema
             await db.RunAsync(Text(assembly, update.Resource, schema), cancel);
             await NoteAsync(db, schema, update, cancel);
         }
+        // A later version has been here: its functions and views stay, or those of the last to start would be in force.
+        if (seen.Count > 0 && updates.Count > 0 && seen.Max() > updates[^1].Number) replaced = [];
         foreach (var file in replaced) await db.RunAsync(Text(assembly, $"sql/{file}.sql", schema), cancel);
         await tx.CommitAsync(cancel);
     }

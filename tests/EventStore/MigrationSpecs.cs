@@ -29,6 +29,18 @@ public sealed class MigrationSpecs : IAsyncLifetime
         await _database.QueryAsync($"DROP SCHEMA {schema} CASCADE", _ => 0);
     }
 
+    [Fact]
+    public async Task What_a_later_version_has_put_in_place_an_earlier_one_that_starts_leaves_there()
+    {
+        await _database.QueryAsync("DROP VIEW {s}.overdue", _ => 0);
+        await _database.QueryAsync("CREATE VIEW {s}.overdue AS SELECT 'later' AS said", _ => 0);
+        await _database.QueryAsync("INSERT INTO {s}.schema_updates (number, name) VALUES (9999, '9999_from_the_future')", _ => 0);
+        await Migration.ApplyAsync(_database.Source, _database.Schema);
+        (await DefinitionAsync()).ShouldContain("later");
+
+        async Task<string> DefinitionAsync() => (await _database.QueryAsync("SELECT pg_get_viewdef(to_regclass($1))", r => r.GetString(0), $"{_database.Schema}.overdue")).Single();
+    }
+
     [Theory]
     [InlineData("mt_streams", "id uuid, type character varying, version bigint, timestamp timestamp with time zone, created timestamp with time zone, tenant_id character varying, is_archived boolean")]
     [InlineData("mt_events", "seq_id bigint, id uuid, stream_id uuid, version bigint, data jsonb, bdata bytea, type character varying, timestamp timestamp with time zone, tenant_id character varying, mt_dotnet_type character varying, headers jsonb, is_archived boolean")]

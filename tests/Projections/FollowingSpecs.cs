@@ -218,6 +218,38 @@ public sealed class FollowingSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Beside_a_later_version_an_earlier_one_leaves_the_tables_to_it()
+    {
+        var earlier = await _store.OpenAsync(new Tallied(Database.Schema));
+        await earlier.WriteAsync(_job, 0, Held());
+        await UntilAsync(earlier, s => s.Behind == 0);
+        var later = await _store.OpenAsync(new Tallied(Database.Schema, revision: 2));
+        await UntilAsync(later, s => s is { Revision: 2, Rebuild: null });
+        for (var version = 1; version < 5; version++)
+        {
+            await earlier.WriteAsync(_job, version, Held());
+            (await UntilAsync(later, s => s.Behind == 0)).Revision.ShouldBe(2);
+        }
+        (await TablesAsync()).ShouldBe((5, 1, 5, 2));
+    }
+
+    [Fact]
+    public async Task Who_leads_takes_nothing_into_tables_that_have_become_another_versions()
+    {
+        var house = await _store.OpenAsync(new Tallied(Database.Schema));
+        await house.WriteAsync(_job, 0, Held());
+        await UntilAsync(house, s => s.Behind == 0);
+        // As a later version's swap leaves it, at the very position where the leader stands.
+        await Database.QueryAsync("UPDATE {s}.projections SET revision = 2 WHERE name = 'tallied'", r => 0);
+        await house.WriteAsync(_job, 1, Held());
+        (await house.Projections.WaitForAsync("tallied", _job, 2, TimeSpan.FromMilliseconds(300), CancellationToken.None)).ShouldBeFalse();
+        (await TablesAsync()).Facts.ShouldBe(1);
+        await Database.QueryAsync("UPDATE {s}.projections SET revision = 1 WHERE name = 'tallied'", r => 0);
+        await UntilAsync(house, s => s.Behind == 0);
+        (await TablesAsync()).Facts.ShouldBe(2);
+    }
+
+    [Fact]
     public async Task A_rebuild_whose_process_died_begins_again()
     {
         var house = await _store.OpenAsync(new Tallied(Database.Schema));

@@ -15,6 +15,9 @@ sealed class ProjectionBook(string schema)
     public async Task<long> PositionAsync(NpgsqlConnection db, string row, CancellationToken cancel) =>
         (long?)await db.ScalarAsync($"SELECT last_seq_id FROM {schema}.mt_event_progression WHERE name = $1", cancel, row) ?? 0;
 
+    public async Task<int> RevisionAsync(NpgsqlConnection db, string name, CancellationToken cancel) =>
+        (int)(await db.ScalarAsync($"SELECT revision FROM {schema}.projections WHERE name = $1", cancel, name))!;
+
     /// <summary>Takes the position from one number to another; false where it is no longer there. The row stays locked until the transaction ends: who comes second does nothing.</summary>
     public async Task<bool> MoveAsync(NpgsqlConnection db, string row, long from, long to, CancellationToken cancel) =>
         await db.RunAsync($"UPDATE {schema}.mt_event_progression SET last_seq_id = $3, last_updated = transaction_timestamp() WHERE name = $1 AND last_seq_id = $2", cancel, row, from, to) == 1;

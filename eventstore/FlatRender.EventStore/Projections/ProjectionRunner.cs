@@ -56,7 +56,15 @@ public sealed partial class ProjectionRunner(EventStoreOptions options, IEnumera
         while (true)
         {
             while ((await _book.StatusAsync(lead.Connection, projection.Name, stopping)).Single() is var status && (status.Poison is not null || status.Revision != projection.Revision))
+            {
+                if (status.Revision > projection.Revision)
+                {
+                    // Whoever knows these tables is to lead.
+                    Outgrown(projection.Name, status.Revision, projection.Revision);
+                    return;
+                }
                 await Task.Delay(options.Poll, clock, stopping);
+            }
             await using var reader = await EventReader.OpenAsync(lead.Connection, options.Schema, projection.Name, cancel: stopping);
             Following(projection.Name, reader.Position);
             try
@@ -94,8 +102,8 @@ public sealed partial class ProjectionRunner(EventStoreOptions options, IEnumera
         }
     }
 
-    // "building" is wanted too: where the lead is free, whoever built it is no more.
-    static bool Wanted(ProjectionStatus status, IProjection projection) => status.Rebuild is "requested" or "building" || status.Revision != projection.Revision && status.Rebuild != "failed";
+    // "building" is wanted too: where the lead is free, whoever built it is no more. A later version's tables are left to it: two versions side by side would take them from each other without end.
+    static bool Wanted(ProjectionStatus status, IProjection projection) => status.Rebuild is "requested" or "building" || status.Revision < projection.Revision && status.Rebuild != "failed";
 
     async Task RebuildAsync(IProjection projection, CancellationToken stopping)
     {
@@ -111,6 +119,9 @@ public sealed partial class ProjectionRunner(EventStoreOptions options, IEnumera
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Projection {Name} follows from {Position} on.")]
     partial void Following(string name, long position);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Projection {Name} is at revision {Revision}, of a later version than this one ({Ours}): it is left to that. To go back for good: flatrender projections rebuild {Name}")]
+    partial void Outgrown(string name, int revision, int ours);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "A projection cannot go on. Mend what is wrong, then: flatrender projections resume NAME")]
     partial void Stopped(ProjectionStoppedException e);

@@ -44,6 +44,8 @@ sealed class ProjectionStep(EventStoreOptions options, ProjectionBook book, IPro
         await using var tx = await db.BeginTransactionAsync(cancel);
         // First, and locking: what follows is done by one process only, in the tables that bear the name at this moment.
         if (!await book.MoveAsync(db, row, from, batch[^1].Seq, cancel)) return false;
+        // Looked at once the position is ours: a rebuild by another version may have put tables of another shape here, at the very position where we stood.
+        if (!IsRebuild && await book.RevisionAsync(db, projection.Name, cancel) != projection.Revision) return false;
         await ApplyAsync(db, batch, cancel);
         await tx.CommitAsync(cancel);
         return true;

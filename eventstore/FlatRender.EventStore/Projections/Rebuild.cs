@@ -17,6 +17,9 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
     const string SwapTimeout = "100ms";
 
     readonly string _name = projection.Name, _row = ProjectionNames.Rebuild(projection.Name), _beside = $"{options.Schema}_{projection.Name}_rebuild";
+    /// <summary>Where this rebuild has brought its position: found elsewhere, it is another's.</summary>
+    long _at;
+
     readonly ProjectionStep _step = new(options, book, projection, ProjectionNames.Rebuild(projection.Name), $"{options.Schema}_{projection.Name}_rebuild");
 
     public async Task<Rebuilt> RunAsync(CancellationToken cancel)
@@ -62,7 +65,7 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
                 // The connection goes back only when nobody reads on it.
                 await next;
             }
-            at = page[^1].Seq;
+            _at = at = page[^1].Seq;
             events += page.Count;
         }
         return events;
@@ -78,6 +81,7 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
             var batch = await reader.NextAsync(cancel);
             if (batch.Count == 0) return events;
             if (!await _step.TakeAsync(db, from, batch, cancel)) throw new InvalidOperationException($"Somebody else rebuilds {_name} at the same time.");
+            _at = batch[^1].Seq;
             events += batch.Count;
         }
     }
@@ -89,7 +93,8 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
         {
             await db.RunAsync($"SET LOCAL lock_timeout = '{SwapTimeout}'; SET LOCAL synchronous_commit = on", cancel);
             var live = await book.HoldAsync(db, _name, cancel);
-            var at = await book.PositionAsync(db, _row, cancel);
+            var at = await book.HoldAsync(db, _row, cancel);
+            if (at != _at) throw new InvalidOperationException($"Somebody else rebuilds {_name} at the same time.");
             // What the live one has taken in is settled; it cannot take in more while we hold its position.
             var rest = at < live ? await PageAsync(db, at, live, cancel) : [];
             if (rest.Count == Page) return false;
