@@ -70,7 +70,7 @@ sealed class BusAgenda(EventStoreOptions options, IServiceProvider services, Wak
     }
 }
 
-/// <summary>Brings messages to RabbitMQ, confirmed; what the row holds goes out as it is.</summary>
+/// <summary>Brings messages to RabbitMQ, confirmed; what the row holds goes out as it is, or, where it was stored in an old shape, in today's.</summary>
 sealed class RabbitAgenda : IAgendaTarget, IAsyncDisposable
 {
     readonly EventStoreOptions _options;
@@ -94,9 +94,10 @@ sealed class RabbitAgenda : IAgendaTarget, IAsyncDisposable
 
     public Task SendAsync(Sending sending, object? message, CancellationToken cancel)
     {
-        var properties = RabbitMessages.Properties(_options.Vocabulary, sending.Type, sending.MessageId, sending.StreamId, Activity.Current?.Id ?? sending.Trace);
+        var (name, data) = _options.Vocabulary.Today(sending.Type, sending.Data);
+        var properties = RabbitMessages.Properties(_options.Vocabulary, name, sending.MessageId, sending.StreamId, Activity.Current?.Id ?? sending.Trace);
         if (sending.Actor is not null) properties.Headers![FactHeaders.ActorHeader] = sending.Actor;
-        return _line.PublishAsync([new Letter(RabbitMessages.ExchangeOf(_options.Vocabulary.TypeOf(sending.Type)), "", properties, Encoding.UTF8.GetBytes(sending.Data))], cancel);
+        return _line.PublishAsync([new Letter(RabbitMessages.ExchangeOf(_options.Vocabulary.TypeOf(name)), "", properties, Encoding.UTF8.GetBytes(data))], cancel);
     }
 
     async Task DeclareAsync(IChannel channel, CancellationToken cancel)

@@ -4,7 +4,7 @@ using RabbitMQ.Client;
 
 namespace FlatRender.EventStore;
 
-/// <summary>Brings facts to RabbitMQ's topic exchange, for readers in any language: routing key = wire name, body = the fact's JSON, confirmed.</summary>
+/// <summary>Brings facts to RabbitMQ's topic exchange, for readers in any language: routing key = wire name, body = the fact's JSON, confirmed. What is stored in an old shape is told in today's.</summary>
 public sealed class RabbitTarget : IFactTarget, IAsyncDisposable
 {
     public const string Exchange = "flatrender.events";
@@ -21,13 +21,17 @@ public sealed class RabbitTarget : IFactTarget, IAsyncDisposable
     public Task ReadyAsync(CancellationToken cancel) => _line.ReadyAsync(cancel);
 
     public Task PublishAsync(IReadOnlyList<RecordedEvent> facts, CancellationToken cancel) =>
-        _line.PublishAsync(facts.Select(fact => new Letter(Exchange, fact.Type, Properties(fact), Encoding.UTF8.GetBytes(fact.Data))), cancel);
+        _line.PublishAsync(facts.Select(fact =>
+        {
+            var (name, data) = _options.Vocabulary.Today(fact.Type, fact.Data);
+            return new Letter(Exchange, name, Properties(fact, name), Encoding.UTF8.GetBytes(data));
+        }), cancel);
 
-    BasicProperties Properties(RecordedEvent fact)
+    BasicProperties Properties(RecordedEvent fact, string name)
     {
-        var properties = RabbitMessages.Properties(_options.Vocabulary, fact.Type, fact.EventId, fact.StreamId, fact.Header("trace"));
+        var properties = RabbitMessages.Properties(_options.Vocabulary, name, fact.EventId, fact.StreamId, fact.Header("trace"));
         properties.Timestamp = new AmqpTimestamp(fact.Timestamp.ToUnixTimeSeconds());
-        properties.Headers!["type"] = fact.Type;
+        properties.Headers!["type"] = name;
         properties.Headers["version"] = fact.Version;
         properties.Headers["seq_id"] = fact.Seq;
         return properties;

@@ -63,6 +63,14 @@ public sealed class Vocabulary
         return message.Deserialize(TypeOf(name), Wire.Json)!;
     }
 
+    /// <summary>A stored message as it would be stored today. What bears a name of today, or one that is not known, stays as it is.</summary>
+    public (string Name, string Json) Today(string name, string json)
+    {
+        if (!_upcasters.ContainsKey(name)) return (name, json);
+        var message = Read(name, json);
+        return (NameOf(message.GetType()), JsonSerializer.Serialize(message, message.GetType(), Wire.Json));
+    }
+
     /// <exception cref="UnknownWordException">The record has no wire name.</exception>
     public string NameOf(Type type) => _names.TryGetValue(type, out var name) ? name : throw new UnknownWordException($"{type.Name} has no name on the wire: add it to the vocabulary.");
 

@@ -62,6 +62,44 @@ public sealed class RabbitSpecs(ITestOutputHelper output) : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task What_was_stored_in_an_old_shape_reaches_consumers_in_todays()
+    {
+        var renamed = new Upcaster("render.job.put_aside.v1", "render.job.held.v1", old => new() { ["job_id"] = old["job_id"]!.DeepClone(), ["by"] = old["who"]!.DeepClone(), ["reason"] = old["why"]!.DeepClone() });
+        var asked = new Upcaster("ask.put_aside", "ask.resume_frames", old => new() { ["job_id"] = old["job_id"]!.DeepClone(), ["order"] = old["number"]!.DeepClone() });
+        var job = Ids.New();
+        await using (var process = new Process(_database)) await process.Streams.AppendAsync(job, "render_job", 0, [new JobHeld(new JobId(job), "x", "x")], "test", CancellationToken.None);
+        // As an earlier version left them.
+        await _database.QueryAsync("UPDATE {s}.mt_events SET type = 'render.job.put_aside.v1', data = jsonb_build_object('job_id', stream_id, 'who', 'maria', 'why', 'a complaint')", _ => 0);
+        await _database.QueryAsync($"INSERT INTO {{s}}.agenda (kind, stream_id, due, type, data, headers) VALUES ('ask', '{job}', now(), 'ask.put_aside', '{{\"job_id\": \"{job}\", \"number\": 7}}', '{{}}')", _ => 0);
+
+        var letters = new Letters();
+        await using var house = await House.StartAsync(_database, store: o => o.Vocabulary = Vocabulary.All.With(renamed, asked), rabbit: Rabbit, pipeline: false, services: s => s.AddSingleton(letters), bus: x => x.AddConsumer<Reader>());
+
+        await Eventually.So(() => Task.FromResult(letters.Read.Count(l => l.Contains(job.ToString(), StringComparison.Ordinal)) == 2), "both are heard");
+        letters.Read.Where(l => l.StartsWith($"{job}", StringComparison.Ordinal)).ShouldBe([$"{job} held by maria: a complaint", $"{job} resumed 7"], ignoreOrder: true);
+    }
+
+    sealed class Letters
+    {
+        public ConcurrentQueue<string> Read { get; } = [];
+    }
+
+    sealed class Reader(Letters letters) : IConsumer<JobHeld>, IConsumer<ResumeFrames>
+    {
+        public Task Consume(ConsumeContext<JobHeld> x)
+        {
+            letters.Read.Enqueue($"{x.Message.JobId} held by {x.Message.By}: {x.Message.Reason}");
+            return Task.CompletedTask;
+        }
+
+        public Task Consume(ConsumeContext<ResumeFrames> x)
+        {
+            letters.Read.Enqueue($"{x.Message.JobId} resumed {x.Message.Order}");
+            return Task.CompletedTask;
+        }
+    }
+
     sealed class Films
     {
         public ConcurrentDictionary<Guid, int> Done { get; } = [];
