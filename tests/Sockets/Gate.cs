@@ -142,7 +142,9 @@ public sealed class Gate : IAsyncDisposable
     }
 
     /// <summary>Nothing more comes to any of them but the close, with this code, when time has gone on.</summary>
-    public Task EndAsync(int code, params Client[] clients) => MeanwhileAsync(EndedAsync(Task.WhenAll(clients.Select(c => c.EndsAsync(code)))));
+    public Task EndAsync(int code, params Client[] clients) => MeanwhileAsync(Task.WhenAll(clients.Select(c => c.EndsAsync(code))));
+
+    public Task MeanwhileAsync(Task what) => MeanwhileAsync(EndedAsync(what));
 
     static async Task<bool> EndedAsync(Task all)
     {

@@ -47,8 +47,7 @@ public sealed class RelaySpecs : IAsyncLifetime
         await client.ExpectAsync($$"""{"type":"progress","job_id":"{{id}}","step":"Rendering","progress":0,"current_frame":0,"total_frames":720,"eta_seconds":null,"preview_b64":null,"active_nodes":0,"message":null,"seq":2}""");
 
         _gate.Hub.Progressed(new RenderProgress(id, 482, 720, 45, 3, 8.5, "data:image/jpeg;base64,/9j/4AAQ"));
-        _gate.Clock.Advance(TimeSpan.FromSeconds(1));
-        await client.ExpectAsync($$"""{"type":"progress","job_id":"{{id}}","step":"Rendering","progress":66,"current_frame":482,"total_frames":720,"eta_seconds":45,"preview_b64":"data:image/jpeg;base64,/9j/4AAQ","active_nodes":3,"message":null,"seq":2}""");
+        await _gate.MeanwhileAsync(client.ExpectAsync($$"""{"type":"progress","job_id":"{{id}}","step":"Rendering","progress":66,"current_frame":482,"total_frames":720,"eta_seconds":45,"preview_b64":"data:image/jpeg;base64,/9j/4AAQ","active_nodes":3,"message":null,"seq":2}"""));
 
         await _gate.HappensAsync(id, Validating(id), new JobRepair(id, 3, 0, [347, 348, 521], [402], 1, 3, "3 missing, 1 corrupt"));
         (await client.NextAsync("step_change")).GetProperty("to_step").GetString().ShouldBe("Validating");
@@ -113,10 +112,7 @@ public sealed class RelaySpecs : IAsyncLifetime
         (await client.NextAsync("progress")).GetProperty("message").GetString().ShouldBe("held: a look at the template");
         await _gate.HappensAsync(id, new JobReleased(id, "support", "it is fine"));
         await Until.SoAsync("the note is gone", async () =>
-        {
-            _gate.Clock.Advance(TimeSpan.FromSeconds(1));
-            return (await client.NextAsync("progress")) is var progress && progress.GetProperty("message").ValueKind == JsonValueKind.Null && progress.GetProperty("seq").GetInt64() == 3;
-        });
+            await _gate.MeanwhileAsync(client.NextAsync("progress")) is var progress && progress.GetProperty("message").ValueKind == JsonValueKind.Null && progress.GetProperty("seq").GetInt64() == 3);
     }
 
     [Fact]
