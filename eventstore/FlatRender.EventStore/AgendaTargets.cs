@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text;
 using FlatRender.Contracts;
@@ -32,6 +33,8 @@ public interface IAgendaTarget
 /// <summary>Brings messages to the MassTransit bus in this process's memory.</summary>
 sealed class BusAgenda(EventStoreOptions options, IServiceProvider services, Wake wake, TimeProvider clock) : IAgendaTarget
 {
+    static readonly ConcurrentDictionary<Type, bool> SaidOnce = [];
+
     readonly InFlight _inFlight = new(wake, clock);
     ConnectHandle? _observing;
 
@@ -51,7 +54,7 @@ sealed class BusAgenda(EventStoreOptions options, IServiceProvider services, Wak
         var bus = services.GetRequiredService<IBus>();
         Observe(bus);
         message ??= options.Vocabulary.Read(sending.Type, sending.Data);
-        var held = _inFlight.Add(sending.Id, sending.Kind == "remind");
+        var held = _inFlight.Add(sending.Id, comesAgain: sending.Kind == "remind" || SaidOnce.GetOrAdd(message.GetType(), type => type.IsDefined(typeof(SaidOnceAttribute), inherit: false)));
         try
         {
             await bus.Publish(message, message.GetType(), Pipe.Execute<PublishContext>(p =>

@@ -23,10 +23,11 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
     public long[] RowIds => [.. _rows.Values.Select(r => r.Id), .. _consumed.Select(r => r.Id), .. _faulted.Select(r => r.Id)];
 
     /// <summary>From now on, until it has ended, the row is not sent again.</summary>
-    public Guid Add(long id, bool isReminder)
+    /// <param name="comesAgain">Whether it is sent again where nobody could take it in.</param>
+    public Guid Add(long id, bool comesAgain)
     {
         var sending = Ids.New();
-        _rows[sending] = new Row(id, isReminder, clock.GetUtcNow());
+        _rows[sending] = new Row(id, comesAgain, clock.GetUtcNow());
         return sending;
     }
 
@@ -35,7 +36,7 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
     /// <summary>It was not sent after all.</summary>
     public void Remove(Guid sending) => _rows.TryRemove(sending, out _);
 
-    /// <summary>What came to an end since the last look: rows to delete, and reminders to send again because nobody could take them in.</summary>
+    /// <summary>What came to an end since the last look: rows to delete, and those to send again because nobody could take them in.</summary>
     public (long[] Done, long[] Again) TakeEnded()
     {
         foreach (var (sending, row) in _rows)
@@ -43,8 +44,8 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
         Volatile.Write(ref _ended, 0);
         var (done, again) = (new List<long>(), new List<long>());
         while (_consumed.TryDequeue(out var row)) done.Add(row.Id);
-        // A failed ask is asked again by its reminder; a reminder has nobody to remind of it.
-        while (_faulted.TryDequeue(out var row)) (row.IsReminder ? again : done).Add(row.Id);
+        // Most asks that failed are asked again by a reminder; of a reminder, and of what is said once, nobody reminds.
+        while (_faulted.TryDequeue(out var row)) (row.ComesAgain ? again : done).Add(row.Id);
         return ([.. done], [.. again]);
     }
 
@@ -73,12 +74,12 @@ sealed class InFlight(Wake wake, TimeProvider clock) : IConsumeObserver
     (Guid Sending, Row Row)? Find(MessageContext context) =>
         Guid.TryParse(context.Headers.Get<string>(SendingHeader), out var sending) && _rows.TryGetValue(sending, out var row) ? (sending, row) : null;
 
-    sealed class Row(long id, bool isReminder, DateTimeOffset since)
+    sealed class Row(long id, bool comesAgain, DateTimeOffset since)
     {
         int _ended;
 
         public long Id => id;
-        public bool IsReminder => isReminder;
+        public bool ComesAgain => comesAgain;
         public DateTimeOffset Since => since;
         public bool Begun { get; set; }
 

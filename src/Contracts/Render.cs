@@ -55,6 +55,7 @@ public sealed record FilmFile(string Digest, long SizeBytes, string ThumbnailDig
 /// <param name="PlanSeconds">How long the template took to prepare.</param>
 public sealed record SubmitRender(JobId JobId, TenantId TenantId, UserId OwnerId, string Title, string TemplateDigest, FilmSpec Film, int Priority, IReadOnlyList<Problem> Warnings, double PlanSeconds = 0, Needs? Needs = null, ProjectId? ProjectId = null, SnapshotId? SnapshotId = null) : IAboutRender;
 /// <param name="Progress">Per cent done, as the caller saw it.</param>
+[SaidOnce]
 public sealed record CancelRender(JobId JobId, string By, string Reason, int Progress) : IAboutRender;
 public sealed record RetryRender(JobId JobId, string By, string Reason) : IAboutRender;
 public sealed record HoldRender(JobId JobId, string By, string Reason) : IAboutRender;
@@ -75,11 +76,14 @@ public sealed record ResumeFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record ValidateFrames(JobId JobId, int Order) : IAboutOrder;
 public sealed record RepairFrames(JobId JobId, int Order, IReadOnlyList<int> MissingFrames, IReadOnlyList<int> CorruptFrames) : IAboutOrder;
 public sealed record AssembleFilm(JobId JobId, int Order) : IAboutOrder;
+[SaidOnce]
 public sealed record StopWork(JobId JobId, int Order, string Reason) : IAboutOrder;
 public sealed record HoldWork(JobId JobId) : IAboutRender;
 public sealed record ReleaseWork(JobId JobId) : IAboutRender;
+[SaidOnce]
 public sealed record CaptureCredits(JobId JobId, TenantId TenantId, int Order) : IAboutOrder;
 /// <param name="UsedPercent">How much of the work was done and stays paid for: a render that was cancelled half way.</param>
+[SaidOnce]
 public sealed record RefundCredits(JobId JobId, TenantId TenantId, int Order, string Reason, int UsedPercent = 0) : IAboutOrder;
 
 // What the render service reports.

@@ -137,19 +137,35 @@ public sealed class AgendaSpecs : IAsyncLifetime
         _mail.Letters.Count.ShouldBe(1);
     }
 
-    [Fact]
-    public async Task In_memory_a_reminder_that_nobody_could_take_in_comes_again()
+    [Theory]
+    [InlineData(nameof(QueueOverdue))]
+    [InlineData(nameof(RefundCredits))]
+    public async Task In_memory_what_nobody_would_repeat_comes_again_where_nobody_could_take_it_in(string what)
     {
         await using var house = await StartAsync();
         _mail.Broken = true;
-        await WriteAsync(house, (unit, job) => unit.Remind(unit.Now, new QueueOverdue(job, 1, unit.Now)));
+        await WriteAsync(house, (unit, job) =>
+        {
+            if (what == nameof(QueueOverdue)) unit.Remind(unit.Now, new QueueOverdue(job, 1, unit.Now));
+            else unit.Ask(new RefundCredits(job, new TenantId(Ids.New()), 1, "it failed"));
+        });
         await house.Get<Agenda>().SendDueAsync(CancellationToken.None);
         await Eventually.So(async () => await house.Get<Agenda>().SendDueAsync(CancellationToken.None) == 0 && (await house.Get<Agenda>().NextDueAsync(CancellationToken.None)) == _clock.GetUtcNow().AddMinutes(1), "it is put off for a minute");
         _mail.Broken = false;
         _clock.Advance(TimeSpan.FromMinutes(1));
         await house.Get<Agenda>().SendDueAsync(CancellationToken.None);
         await ThenNothingIsLeftAsync(house.Get<Agenda>());
-        _mail.Types.ShouldBe(["QueueOverdue"]);
+        _mail.Types.ShouldBe([what]);
+    }
+
+    [Fact]
+    public async Task In_memory_an_ask_that_a_reminder_repeats_is_done_with_though_nobody_could_take_it_in()
+    {
+        await using var house = await StartAsync();
+        _mail.Broken = true;
+        await WriteAsync(house, (unit, job) => unit.Ask(new ResumeFrames(job, 1)));
+        await ThenNothingIsLeftAsync(house.Get<Agenda>());
+        _mail.Types.ShouldBeEmpty();
     }
 
     Task ThenNothingIsLeftAsync(Agenda agenda) => Eventually.So(async () => await agenda.SendDueAsync(CancellationToken.None) == 0 && (await LeftAsync()).Count == 0, "the agenda is empty");
@@ -164,8 +180,9 @@ public sealed class AgendaSpecs : IAsyncLifetime
         public IEnumerable<string> Types => Letters.Select(l => l.Type);
     }
 
-    sealed class Postman(Mail mail) : IConsumer<ResumeFrames>, IConsumer<QueueOverdue>
+    sealed class Postman(Mail mail) : IConsumer<ResumeFrames>, IConsumer<QueueOverdue>, IConsumer<RefundCredits>
     {
+        public Task Consume(ConsumeContext<RefundCredits> x) => Keep(x, null);
         public Task Consume(ConsumeContext<ResumeFrames> x) => Keep(x, null);
         public Task Consume(ConsumeContext<QueueOverdue> x) => Keep(x, x.Message.Due);
 
