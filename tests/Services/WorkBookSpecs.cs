@@ -183,6 +183,20 @@ public sealed class WorkBookSpecs(FarmDatabase database) : IClassFixture<FarmDat
     }
 
     [Fact]
+    public async Task A_repair_that_is_asked_for_again_leaves_alone_what_was_drawn_anew()
+    {
+        await _book.PlanAsync(Plan(), default);
+        await RenderAllAsync();
+        await _book.ValidateAsync(new ValidateFrames(_job, 2), default);
+        await _book.RepairAsync(new RepairFrames(_job, 3, [20], [70]), default);
+        var (node, task) = (await NextAsync())!.Value;
+        await _farm.DoAsync(node, task);
+        await _book.RepairAsync(new RepairFrames(_job, 4, [20], [70]), default);
+        (await RenderAllAsync()).ShouldHaveSingleItem().First.ShouldNotBe(((RenderTask)task).First);
+        _told.OfType<FramesRendered>().Last().Order.ShouldBe(4);
+    }
+
+    [Fact]
     public async Task What_the_pipeline_did_not_hear_it_hears_when_it_asks_again()
     {
         await _book.PlanAsync(Plan(), default);

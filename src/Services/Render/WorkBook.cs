@@ -8,6 +8,9 @@ namespace FlatRender.Render;
 /// <summary>One render as the farm sees it, locked while a change to it is decided.</summary>
 sealed record FarmJob(JobId Id, TenantId Tenant, int Order, string Stage, string TemplateDigest, FilmSpec Film, string Engine, string[] Tags, int StartedOrder, int ReportedOrder, Dictionary<string, double> Spent, string? Trace)
 {
+    /// <summary>The stage it was in when the order under way came.</summary>
+    public string StageBefore { get; init; } = "";
+
     /// <summary>Processor seconds all its tasks took together.</summary>
     public double ComputeSeconds => Math.Round(Spent.GetValueOrDefault("cpu"), 3);
 }
@@ -35,7 +38,7 @@ sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, TimeProvid
             if (job is null || ask.Order < job.Order || ask.Order == job.Order && job.Stage == "stopped") return null;
             // What was reported before is reported again: the pipeline asks again when it has not heard.
             await x.Db.RunAsync("UPDATE render.jobs SET work_order = $2, stage = $3, started_order = $2 - 1, reported_order = $2 - 1 WHERE job_id = $1", cancel, job.Id.Value, ask.Order, stage);
-            job = job with { Order = ask.Order, Stage = stage, StartedOrder = ask.Order - 1, ReportedOrder = ask.Order - 1 };
+            job = job with { Order = ask.Order, Stage = stage, StageBefore = job.Stage, StartedOrder = ask.Order - 1, ReportedOrder = ask.Order - 1 };
             await change(x, job);
             return job;
         }, cancel);
@@ -70,6 +73,8 @@ sealed partial class WorkBook(NpgsqlDataSource database, FarmLog log, TimeProvid
     /// <summary>Draws the chunks again that hold these frames, on other nodes where there are others; the rest stays as it is.</summary>
     public Task RepairAsync(RepairFrames ask, CancellationToken cancel) => OrderAsync(ask, "rendering", async (x, job) =>
     {
+        // Asked again while it is being repaired: what was drawn anew since then is not bad.
+        if (job.StageBefore == "rendering") return;
         int[] bad = [.. ask.MissingFrames, .. ask.CorruptFrames];
         await x.Db.RunAsync("""
             WITH bad AS (
