@@ -25,12 +25,12 @@ public sealed record CreditGrant(long AmountMinor, string Key, string Reason);
 
 public sealed record QuotaGiven(int MaxActiveRenders, string Reason);
 
-/// <summary>Asks the purse to set a render's price aside; answered by <see cref="HoldAnswer"/>. The same job and attempt is the same hold, however often it is asked for.</summary>
+/// <summary>Asks the purse to set a render's price aside; answered by <see cref="HoldAnswer"/>. The same job and attempt at the same price is the same hold, however often it is asked for.</summary>
 /// <param name="Attempt">1 when submitted, one more for each retry.</param>
 /// <param name="AfterOrder">The pipeline's last order before this attempt: what settles that or an older one does not mean this hold.</param>
 public sealed record HoldCredits(JobId JobId, TenantId TenantId, int Attempt, int AfterOrder, long AmountMinor);
 
-/// <param name="Refusal">Null: it is held. Else INSUFFICIENT_CREDITS or QUOTA_EXCEEDED.</param>
+/// <param name="Refusal">Null: it is held. Else INSUFFICIENT_CREDITS, QUOTA_EXCEEDED or IDEMPOTENCY_CONFLICT (this attempt is held at another price).</param>
 public sealed record HoldAnswer(string? Refusal, string Message);
 
 /// <summary>Has the render that this was held for been taken up by the pipeline? If not, it goes back.</summary>

@@ -40,6 +40,17 @@ public sealed class PurseSpecs
         }
     }
 
+    [Fact]
+    public void What_is_held_for_a_small_film_pays_for_no_great_one_of_the_same_key()
+    {
+        var purse = Open(1000, 5);
+        var job = new JobId(Ids.New());
+        purse = After(purse, purse.Decide(new HoldCredits(job, Tenant, 1, 0, 1)).Facts);
+        purse.Decide(new HoldCredits(job, Tenant, 1, 0, 1)).Answer.Refusal.ShouldBeNull("the same again");
+        var (facts, answer) = purse.Decide(new HoldCredits(job, Tenant, 1, 0, 500));
+        (facts.Count, answer.Refusal).ShouldBe((0, "IDEMPOTENCY_CONFLICT"));
+    }
+
     static IReadOnlyList<object> Any(Random random, Purse purse, JobId job) => random.Next(6) switch
     {
         0 or 1 => purse.Decide(new HoldCredits(job, Tenant, random.Next(1, 4), random.Next(0, 6), random.Next(1, 500))).Facts,

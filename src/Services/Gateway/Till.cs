@@ -16,6 +16,7 @@ public sealed class Till(IServiceScopeFactory scopes, Streams streams, Vocabular
         return answer.Refusal switch
         {
             null => null,
+            "IDEMPOTENCY_CONFLICT" => Refuse.Invalid(answer.Refusal, answer.Message),
             "QUOTA_EXCEEDED" => Refuse.With(StatusCodes.Status429TooManyRequests, answer.Refusal, answer.Message),
             _ => Refuse.With(StatusCodes.Status402PaymentRequired, answer.Refusal, answer.Message),
         };

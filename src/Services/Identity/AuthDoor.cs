@@ -60,7 +60,8 @@ static class AuthDoor
         if (await lockout.LockedAsync(account.Email, cancel) is { } until) return Locked(http, until, clock);
         if (!accounts.IsPassword(account, ask.Current ?? "")) return await lockout.FailedAsync(account.Email, cancel) is { } from ? Locked(http, from, clock) : WrongPassword();
         await accounts.SetPasswordAsync(account, ask.New, cancel);
-        await sessions.EndAllAsync(account, caller.SessionId, "the password was changed", cancel);
+        // Whoever has hung up meanwhile must not leave a thief signed in.
+        await sessions.EndAllAsync(account, caller.SessionId, "the password was changed", CancellationToken.None);
         return Results.NoContent();
     }
 

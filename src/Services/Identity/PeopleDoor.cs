@@ -28,7 +28,7 @@ static class PeopleDoor
         if (id == caller.UserId) return Refuse.Conflict("OWN_ROLES", "Nobody changes their own roles: the last owner would lock everybody out.");
         await accounts.SetRolesAsync(account, ask.Roles, $"user {caller.UserId}", cancel);
         // Tokens carry roles: those of before end now.
-        await sessions.EndAllAsync(account, null, "the person's roles were changed", cancel);
+        await sessions.EndAllAsync(account, null, "the person's roles were changed", CancellationToken.None);
         return Results.Json((account with { Roles = ask.Roles }).View, Wire.Json);
     }
 

@@ -80,7 +80,12 @@ public sealed class Studio(Streams streams, Vocabulary vocabulary, ProjectShelf 
         {
             var (project, version) = await FoldAsync(tenant, id, cancel);
             if (project is null) return Outcome.Missing;
-            if (seen is { } asked && await shelf.FindAsync(tenant, id, cancel) is { } now && now.View.Version != asked) return Outcome.Changed;
+            if (seen is { } asked)
+            {
+                // The shelf follows the stream: what it says counts once it has come to where this decision stands.
+                await SeenAsync(id.Value, version, cancel);
+                if (await shelf.FindAsync(tenant, id, cancel) is { } now && now.View.Version != asked) return Outcome.Changed;
+            }
             if (decide(project) is not { } fact) return Outcome.Done;
             try
             {
