@@ -25,6 +25,8 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     DateTimeOffset Later => it.Clock.GetUtcNow().AddHours(1);
     object[] In(string state) => Lives.UpTo(state, Id);
 
+    public static TheoryData<string> AtWork => ["Queued", "Rendering", "Validating", "Assembling", "Repair"];
+
     [Fact]
     public async Task A_submitted_render_is_queued_and_its_frames_are_planned()
     {
@@ -123,11 +125,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     }
 
     [Theory]
-    [InlineData("Queued")]
-    [InlineData("Rendering")]
-    [InlineData("Validating")]
-    [InlineData("Assembling")]
-    [InlineData("Repair")]
+    [MemberData(nameof(AtWork))]
     public async Task A_render_can_be_cancelled_while_it_is_worked_on(string state)
     {
         await it.Given(In(state));
@@ -177,7 +175,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     public async Task A_wait_that_keeps_running_out_fails_the_render_with_a_reason(string state, string code)
     {
         await it.Given(In(state));
-        for (var i = 0; i < 2; i++) await it.Given(Reminder(state, late: true, (await it.JobAsync()).Order));
+        await RemindedAsync(state, late: true, times: 2);
         await it.When(Reminder(state, late: true, (await it.JobAsync()).Order));
         await it.Then("Failed", recorded: ["render.job.failed.v1"], asked: ["ask.stop_work", "ask.refund_credits"]);
         (await it.JobAsync()).ErrorCode.ShouldBe(code);
@@ -193,43 +191,31 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     }
 
     [Theory]
-    [InlineData("Queued")]
-    [InlineData("Rendering")]
-    [InlineData("Validating")]
-    [InlineData("Assembling")]
-    [InlineData("Repair")]
+    [MemberData(nameof(AtWork))]
     public async Task What_is_held_waits_as_long_as_it_is_held_and_has_all_its_patience_afterwards(string state)
     {
         await it.Given([.. In(state), new HoldRender(Id, "support", "a complaint")]);
-        for (var i = 0; i < 6; i++) await it.Given(Reminder(state, late: true, (await it.JobAsync()).Order));
+        await RemindedAsync(state, late: true, times: 6);
         var job = await it.JobAsync();
         (job.State, job.Stalls, job.Reason!.EndsWith("it is held; asked again", StringComparison.Ordinal)).ShouldBe((state == "Assembling" ? "Validating" : state, 0, true));
 
         await it.Given(new ReleaseRender(Id, "support", "it was none"));
-        for (var i = 0; i < 3; i++) await it.Given(Reminder(state, late: true, (await it.JobAsync()).Order));
+        await RemindedAsync(state, late: true, times: 3);
         (await it.JobAsync()).State.ShouldBe("Failed");
     }
 
     [Theory]
-    [InlineData("Queued")]
-    [InlineData("Rendering")]
-    [InlineData("Validating")]
-    [InlineData("Assembling")]
-    [InlineData("Repair")]
+    [MemberData(nameof(AtWork))]
     public async Task Restarts_ask_again_as_often_as_they_like_without_using_up_patience(string state)
     {
         await it.Given(In(state));
-        for (var i = 0; i < 6; i++) await it.Given(Reminder(state, late: false, (await it.JobAsync()).Order));
+        await RemindedAsync(state, late: false, times: 6);
         var job = await it.JobAsync();
         (job.State, job.Stalls, job.Reason).ShouldBe((state == "Assembling" ? "Validating" : state, 0, "asked again after a restart"));
     }
 
     [Theory]
-    [InlineData("Queued")]
-    [InlineData("Rendering")]
-    [InlineData("Validating")]
-    [InlineData("Assembling")]
-    [InlineData("Repair")]
+    [MemberData(nameof(AtWork))]
     public async Task No_wait_is_without_a_reminder(string state)
     {
         await it.Given(In(state));
@@ -311,11 +297,7 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
     }
 
     [Theory]
-    [InlineData("Queued")]
-    [InlineData("Rendering")]
-    [InlineData("Validating")]
-    [InlineData("Assembling")]
-    [InlineData("Repair")]
+    [MemberData(nameof(AtWork))]
     public async Task An_answer_to_an_order_that_was_never_given_is_refused(string state)
     {
         await it.Given(In(state));
@@ -341,6 +323,11 @@ public sealed class RenderPipelineSpecs(DatabaseOfThisClass own) : IClassFixture
         await it.When(Submit);
         await it.Then("Queued");
         (await _database.QueryAsync("SELECT count(*) FROM {s}.mt_events WHERE stream_id = $1", row => row.GetInt64(0), Id.Value)).Single().ShouldBe(1);
+    }
+
+    async Task RemindedAsync(string state, bool late, int times)
+    {
+        for (var i = 0; i < times; i++) await it.Given(Reminder(state, late, (await it.JobAsync()).Order));
     }
 
     object Reminder(string state, bool late, int? order = null) => state switch

@@ -32,6 +32,15 @@ public sealed class FollowingSpecs : IAsyncLifetime
         }
     }
 
+    /// <summary>Opened, with one fact taken in.</summary>
+    async Task<House> OpenedAsync()
+    {
+        var house = await _store.OpenAsync(new Tallied(Database.Schema));
+        await house.WriteAsync(_job, 0, Held());
+        await UntilAsync(house, s => s.Behind == 0);
+        return house;
+    }
+
     [Fact]
     public async Task What_is_written_is_read_once_waited_for()
     {
@@ -208,9 +217,7 @@ public sealed class FollowingSpecs : IAsyncLifetime
     [Fact]
     public async Task A_new_revision_rebuilds_itself()
     {
-        var first = await _store.OpenAsync(new Tallied(Database.Schema));
-        await first.WriteAsync(_job, 0, Held());
-        await UntilAsync(first, s => s.Behind == 0);
+        var first = await OpenedAsync();
         await first.DisposeAsync();
         var second = await _store.OpenAsync(new Tallied(Database.Schema, revision: 2));
         await UntilAsync(second, s => s is { Revision: 2, State: "running" });
@@ -220,9 +227,7 @@ public sealed class FollowingSpecs : IAsyncLifetime
     [Fact]
     public async Task Beside_a_later_version_an_earlier_one_leaves_the_tables_to_it()
     {
-        var earlier = await _store.OpenAsync(new Tallied(Database.Schema));
-        await earlier.WriteAsync(_job, 0, Held());
-        await UntilAsync(earlier, s => s.Behind == 0);
+        var earlier = await OpenedAsync();
         var later = await _store.OpenAsync(new Tallied(Database.Schema, revision: 2));
         await UntilAsync(later, s => s is { Revision: 2, Rebuild: null });
         for (var version = 1; version < 5; version++)
@@ -236,9 +241,7 @@ public sealed class FollowingSpecs : IAsyncLifetime
     [Fact]
     public async Task Who_leads_takes_nothing_into_tables_that_have_become_another_versions()
     {
-        var house = await _store.OpenAsync(new Tallied(Database.Schema));
-        await house.WriteAsync(_job, 0, Held());
-        await UntilAsync(house, s => s.Behind == 0);
+        var house = await OpenedAsync();
         // As a later version's swap leaves it, at the very position where the leader stands.
         await Database.QueryAsync("UPDATE {s}.projections SET revision = 2 WHERE name = 'tallied'", r => 0);
         await house.WriteAsync(_job, 1, Held());
@@ -252,9 +255,7 @@ public sealed class FollowingSpecs : IAsyncLifetime
     [Fact]
     public async Task A_rebuild_whose_process_died_begins_again()
     {
-        var house = await _store.OpenAsync(new Tallied(Database.Schema));
-        await house.WriteAsync(_job, 0, Held());
-        await UntilAsync(house, s => s.Behind == 0);
+        var house = await OpenedAsync();
         // What a killed process leaves: the mark, and half-filled tables.
         await Database.QueryAsync($"CREATE SCHEMA {Database.Schema}_tallied_rebuild", r => 0);
         await Database.QueryAsync($"CREATE TABLE {Database.Schema}_tallied_rebuild.tallied_in_all (half int)", r => 0);

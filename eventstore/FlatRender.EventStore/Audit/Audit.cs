@@ -26,12 +26,12 @@ public sealed class Audit(EventStoreOptions options, IEnumerable<StreamKind> kin
         var life = kind.Begin(streamId);
         await using var rows = await db.Command($"""
             SELECT {RecordedEvent.Columns} FROM {options.Schema}.mt_events e
-            WHERE e.stream_id = $1 AND e.version <= $2 AND e.version < coalesce((SELECT min(l.version) FROM {options.Schema}.mt_events l WHERE l.stream_id = $1 AND l.timestamp > $3), {long.MaxValue})
-            ORDER BY e.version
-            """, streamId, version ?? long.MaxValue, at?.ToUniversalTime() ?? DateTimeOffset.MaxValue).ExecuteReaderAsync(cancel);
+            WHERE e.stream_id = $1 AND e.version <= $2 ORDER BY e.version
+            """, streamId, version ?? long.MaxValue).ExecuteReaderAsync(cancel);
         while (await rows.ReadAsync(cancel))
         {
             var e = RecordedEvent.From(rows);
+            if (e.Timestamp > at) break;
             life.Take(e.Fact(options.Vocabulary));
             facts.Add(e);
         }

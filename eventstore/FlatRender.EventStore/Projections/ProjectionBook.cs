@@ -12,9 +12,6 @@ sealed class ProjectionBook(string schema)
         return await db.RunAsync($"INSERT INTO {schema}.projections (name, revision) VALUES ($1, $2) ON CONFLICT DO NOTHING", cancel, name, revision) == 1;
     }
 
-    public async Task<long> PositionAsync(NpgsqlConnection db, string row, CancellationToken cancel) =>
-        (long?)await db.ScalarAsync($"SELECT last_seq_id FROM {schema}.mt_event_progression WHERE name = $1", cancel, row) ?? 0;
-
     public async Task<int> RevisionAsync(NpgsqlConnection db, string name, CancellationToken cancel) =>
         (int)(await db.ScalarAsync($"SELECT revision FROM {schema}.projections WHERE name = $1", cancel, name))!;
 

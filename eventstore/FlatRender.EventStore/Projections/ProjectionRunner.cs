@@ -55,15 +55,17 @@ public sealed partial class ProjectionRunner(EventStoreOptions options, IEnumera
         var step = new ProjectionStep(options, _book, projection, projection.Name, projection.Schema);
         while (true)
         {
-            while ((await _book.StatusAsync(lead.Connection, projection.Name, stopping)).Single() is var status && (status.Poison is not null || status.Revision != projection.Revision))
+            var status = (await _book.StatusAsync(lead.Connection, projection.Name, stopping)).Single();
+            if (status.Revision > projection.Revision)
             {
-                if (status.Revision > projection.Revision)
-                {
-                    // Whoever knows these tables is to lead.
-                    Outgrown(projection.Name, status.Revision, projection.Revision);
-                    return;
-                }
+                // Whoever knows these tables is to lead.
+                Outgrown(projection.Name, status.Revision, projection.Revision);
+                return;
+            }
+            if (status.Poison is not null || status.Revision < projection.Revision)
+            {
                 await Task.Delay(options.Poll, clock, stopping);
+                continue;
             }
             await using var reader = await EventReader.OpenAsync(lead.Connection, options.Schema, projection.Name, cancel: stopping);
             Following(projection.Name, reader.Position);

@@ -17,10 +17,10 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
     const string SwapTimeout = "100ms";
 
     readonly string _name = projection.Name, _row = ProjectionNames.Rebuild(projection.Name), _beside = $"{options.Schema}_{projection.Name}_rebuild";
+    readonly ProjectionStep _step = new(options, book, projection, ProjectionNames.Rebuild(projection.Name), $"{options.Schema}_{projection.Name}_rebuild");
+
     /// <summary>Where this rebuild has brought its position: found elsewhere, it is another's.</summary>
     long _at;
-
-    readonly ProjectionStep _step = new(options, book, projection, ProjectionNames.Rebuild(projection.Name), $"{options.Schema}_{projection.Name}_rebuild");
 
     public async Task<Rebuilt> RunAsync(CancellationToken cancel)
     {
@@ -51,21 +51,21 @@ sealed class Rebuild(EventStoreOptions options, ProjectionBook book, IProjection
     {
         var settled = await book.SettledAsync(db, [_name, "relay"], cancel);
         await using var source = await options.DataSource.OpenConnectionAsync(cancel);
-        long at = 0, events = 0;
+        var events = 0L;
         var next = PageAsync(source, 0, settled, cancel);
         while (await next is { Count: > 0 } page)
         {
             next = PageAsync(source, page[^1].Seq, settled, cancel);
             try
             {
-                if (!await _step.TakeAsync(db, at, page, cancel)) throw new InvalidOperationException($"Somebody else rebuilds {_name} at the same time.");
+                if (!await _step.TakeAsync(db, _at, page, cancel)) throw new InvalidOperationException($"Somebody else rebuilds {_name} at the same time.");
             }
             finally
             {
                 // The connection goes back only when nobody reads on it.
                 await next;
             }
-            _at = at = page[^1].Seq;
+            _at = page[^1].Seq;
             events += page.Count;
         }
         return events;

@@ -16,18 +16,18 @@ public sealed class Studio(Streams streams, Vocabulary vocabulary, ProjectShelf 
     /// <returns>False: the first was made of something else.</returns>
     public async Task<bool> CreateAsync(TenantId tenant, ProjectId id, ProjectContent content, string by, CancellationToken cancel)
     {
-        for (var stored = false; !stored;)
+        while (true)
             try
             {
                 await streams.AppendAsync(id.Value, Project.StreamType, 0, [new ProjectCreated(id, tenant, content, by, "created")], by, cancel);
-                stored = true;
+                break;
             }
             catch (ConcurrencyException)
             {
                 // Nothing there: its place was held by somebody who has let it go.
                 if ((await streams.ReadAsync(id.Value, 1, 1, cancel)).SingleOrDefault() is not { } other) continue;
                 if (other.Fact(vocabulary) is not ProjectCreated first || first.Content != content) return false;
-                stored = true;
+                break;
             }
         await SeenAsync(id.Value, 1, cancel);
         return true;

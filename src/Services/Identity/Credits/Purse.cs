@@ -52,10 +52,10 @@ public sealed record Purse(Guid Id) : IMemory<Purse>
     public (IReadOnlyList<object> Facts, HoldAnswer Answer) Decide(HoldCredits ask)
     {
         var held = Holds.GetValueOrDefault(ask.JobId);
-        // The same key for a render of another price: what was held does not pay for it.
-        if (held is not null && held.Attempt == ask.Attempt && !held.Unclaimed && held.AmountMinor != ask.AmountMinor)
-            return ([], new("IDEMPOTENCY_CONFLICT", $"{held.AmountMinor} are held for this render as it was first sent; as it is now it costs {ask.AmountMinor}. Another render needs another key."));
-        if (held is not null && (held.Attempt > ask.Attempt || held.Attempt == ask.Attempt && !held.Unclaimed)) return ([], new(null, ""));
+        if (held is not null && held.Attempt > ask.Attempt) return ([], new(null, ""));
+        if (held is { Unclaimed: false } && held.Attempt == ask.Attempt)
+            // The same key for a render of another price: what was held does not pay for it.
+            return ([], held.AmountMinor == ask.AmountMinor ? new(null, "") : new("IDEMPOTENCY_CONFLICT", $"{held.AmountMinor} are held for this render as it was first sent; as it is now it costs {ask.AmountMinor}. Another render needs another key."));
         // The pipeline's own refund of the attempt before may still be on its way: it is then found settled.
         object[] before = held is { RemainingMinor: > 0 } ? [new CreditsRefunded(ask.TenantId, ask.JobId, held.Attempt, held.RemainingMinor, "the attempt before has failed")] : [];
         var available = Available + (held?.RemainingMinor ?? 0);
